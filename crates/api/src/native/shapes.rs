@@ -1,0 +1,196 @@
+//! Wire shapes of the native API and how domain values become them.
+
+use domain::{Conversation, Pair, Timestamp};
+use operations::{MessageView, OpenedMessage, PairAliases};
+use serde::{Deserialize, Deserializer, Serialize};
+use store::LedgerEntry;
+use utoipa::ToSchema;
+
+/// An instant in the wire form, RFC 3339.
+pub(crate) fn instant(at: Timestamp) -> String {
+    jiff::Timestamp::from_microsecond(at.0).map(|t| t.to_string()).unwrap_or_default()
+}
+
+/// Reads an RFC 3339 instant.
+pub(crate) fn read_instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    let text: Option<String> = Option::deserialize(deserializer)?;
+    text.map(|t| parse_instant(&t).map_err(serde::de::Error::custom)).transpose()
+}
+
+/// Reads a pair of instants.
+pub(crate) fn read_range<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<(Timestamp, Timestamp)>, D::Error> {
+    let texts: Option<(String, String)> = Option::deserialize(deserializer)?;
+    let read = |t: &str| parse_instant(t).map_err(serde::de::Error::custom);
+    texts.map(|(from, to)| Ok((read(&from)?, read(&to)?))).transpose()
+}
+
+fn parse_instant(text: &str) -> Result<Timestamp, &'static str> {
+    let parsed: jiff::Timestamp = text.parse().map_err(|_| "expected an RFC 3339 instant such as 2026-11-22T09:00:00Z")?;
+    Ok(Timestamp(parsed.as_microsecond()))
+}
+
+/// The aliases of a pair.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PairShape {
+    /// Id of the pair.
+    pub(crate) id: String,
+    /// Reaches the buyer; what the seller sees.
+    pub(crate) buyer_alias: String,
+    /// Reaches the seller; what the buyer sees.
+    pub(crate) seller_alias: String,
+    /// `open`, `closed` (by the buyer) or `retired`.
+    pub(crate) state: &'static str,
+}
+
+impl PairShape {
+    pub(crate) fn of(pair: &Pair, aliases: PairAliases) -> Self {
+        Self { id: pair.id.to_string(), buyer_alias: aliases.buyer_alias, seller_alias: aliases.seller_alias, state: pair.state.as_str() }
+    }
+}
+
+/// A page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Page<T: ToSchema> {
+    /// The entries.
+    pub(crate) items: Vec<T>,
+    /// Give it as `after` for the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next: Option<String>,
+}
+
+/// A conversation.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ConversationShape {
+    /// Its id.
+    id: String,
+    /// The pair.
+    pair: String,
+    /// Our id of the order, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<String>,
+    /// `buyer` or `seller`.
+    begun_by: &'static str,
+    /// When it began.
+    started_at: String,
+    /// The last message of either side.
+    last_message_at: String,
+    /// Whether a message of the buyer waits for an answer.
+    response_needed: bool,
+    /// How many messages it has.
+    message_count: i64,
+}
+
+impl From<&Conversation> for ConversationShape {
+    fn from(c: &Conversation) -> Self {
+        Self {
+            id: c.id.to_string(),
+            pair: c.pair.to_string(),
+            order: c.order.map(|o| o.to_string()),
+            begun_by: c.begun_by.as_str(),
+            started_at: instant(c.started_at),
+            last_message_at: instant(c.last_message_at),
+            response_needed: c.response_needed,
+            message_count: c.message_count,
+        }
+    }
+}
+
+/// A message and where it is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MessageShape {
+    /// Its id, also in the SMTP reply.
+    id: String,
+    /// The conversation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conversation: Option<String>,
+    /// `buyer`, `seller`, or who else wrote.
+    author: &'static str,
+    /// By which evidence it joined the conversation: `tag`, `references`, `quotation`, `order_id`; absent if it began it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rung: Option<&'static str>,
+    /// Our id of the order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<String>,
+    /// When it was accepted.
+    accepted_at: String,
+    /// What was decided: `relay`, `on_page`, `refuse`, `notify`.
+    outcome: &'static str,
+    /// `queued`, `deferred`, `delivered` (the next server took it), `bounced`, `on_page`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivery: Option<String>,
+    /// When the next attempt is due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_attempt_at: Option<String>,
+    /// Octets of the original.
+    size_bytes: i64,
+    /// Subject as passed on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
+    /// Text as passed on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+}
+
+impl From<MessageView> for MessageShape {
+    fn from(v: MessageView) -> Self {
+        let next = v.delivery.as_ref().filter(|d| !d.state.is_final()).map(|d| instant(d.due_at));
+        Self {
+            id: v.message.id.to_string(),
+            conversation: v.message.conversation.map(|c| c.to_string()),
+            author: v.message.author.as_str(),
+            rung: v.message.rung.map(domain::Rung::as_str),
+            order: v.message.order.map(|o| o.to_string()),
+            accepted_at: instant(v.message.accepted_at),
+            outcome: v.message.outcome.as_str(),
+            delivery: v.delivery.map(|d| d.state.as_str().to_owned()),
+            next_attempt_at: next,
+            size_bytes: v.message.size_bytes,
+            subject: None,
+            text: None,
+        }
+    }
+}
+
+impl From<OpenedMessage> for MessageShape {
+    fn from(m: OpenedMessage) -> Self {
+        Self { subject: m.subject, text: m.text, ..Self::from(m.view) }
+    }
+}
+
+/// An entry of a pair's ledger.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LedgerShape {
+    /// Number in the pair's chain, from 1 without gaps.
+    number: i64,
+    /// Position in the seller's feed, from 1 without gaps.
+    position: i64,
+    /// Its kind.
+    kind: String,
+    /// When.
+    at: String,
+    /// Canonical entry, the very text that was hashed.
+    entry: String,
+    /// Salt in hex; absent after erasure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    salt: Option<String>,
+    /// SHA-256(salt ‖ entry) in hex.
+    leaf: String,
+    /// Link of the chain in hex.
+    link: String,
+}
+
+impl From<&LedgerEntry> for LedgerShape {
+    fn from(e: &LedgerEntry) -> Self {
+        let hex = |octets: &[u8]| octets.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        Self {
+            number: e.number,
+            position: e.position,
+            kind: e.kind.clone(),
+            at: instant(e.at),
+            entry: e.entry.clone(),
+            salt: e.salt.as_ref().map(|s| hex(s)),
+            leaf: hex(&e.leaf),
+            link: hex(&e.link),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The deliveries to one destination: a queue and a few connections that are used again and again.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use domain::delivery::AttemptOutcome;
+use operations::{Attempt, ReadyDelivery, record_attempt};
+use tokio::sync::Notify;
+
+use crate::mx::{self, NoHost, Route};
+use crate::outgoing::Shared;
+use crate::session::{OpenSession, Transaction};
+
+/// A connection without work is kept this long.
+const IDLE: Duration = Duration::from_secs(10);
+/// Transactions on one connection; some servers dislike endless ones.
+const MAX_USES: usize = 1_000;
+/// Deliveries that wait in memory for one destination; the rest waits in the store.
+const MAX_WAITING: usize = 2_000;
+/// How often a result that the store did not take is offered again, a second apart and more.
+const RECORD_TRIES: u32 = 6;
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<ReadyDelivery>,
+    workers: usize,
+    idle: usize,
+}
+
+/// One destination: a domain, or the operator's provider.
+pub(crate) struct Destination {
+    domain: String,
+    state: Mutex<State>,
+    work: Notify,
+}
+
+impl Destination {
+    pub(crate) fn new(domain: String) -> Arc<Self> {
+        Arc::new(Self { domain, state: Mutex::default(), work: Notify::new() })
+    }
+
+    /// Takes a delivery; starts a connection if all are busy. A full queue leaves it to its lease.
+    pub(crate) fn push(self: &Arc<Self>, shared: &Arc<Shared>, ready: ReadyDelivery) {
+        let mut state = self.lock();
+        if state.waiting.len() >= MAX_WAITING {
+            tracing::debug!(message = %ready.id(), "a destination is busy, the delivery waits for its lease to end");
+            return;
+        }
+        state.waiting.push_back(ready);
+        if state.idle >= state.waiting.len() || state.workers >= shared.settings.connections_per_destination {
+            drop(state);
+            self.work.notify_one();
+            return;
+        }
+        state.workers += 1;
+        drop(state);
+        let (destination, shared) = (Arc::clone(self), Arc::clone(shared));
+        shared.tasks.clone().spawn(async move { destination.work(&shared).await });
+    }
+
+    /// Whether nothing is left to do.
+    pub(crate) fn is_idle(&self) -> bool {
+        let state = self.lock();
+        state.waiting.is_empty() && state.workers == state.idle
+    }
+
+    async fn work(self: Arc<Self>, shared: &Arc<Shared>) {
+        let mut session: Option<OpenSession> = None;
+        while let Some(ready) = self.next().await {
+            let (attempt, kept) = self.attempt(shared, session.take(), &ready).await;
+            session = kept.filter(|s| s.used < MAX_USES);
+            record(shared, &ready, &attempt).await;
+        }
+        if let Some(session) = session {
+            session.quit().await;
+        }
+    }
+
+    /// The next delivery; `None` when there was none for a while, and the worker is over.
+    async fn next(&self) -> Option<ReadyDelivery> {
+        loop {
+            let notified = self.work.notified();
+            {
+                let mut state = self.lock();
+                if let Some(ready) = state.waiting.pop_front() {
+                    return Some(ready);
+                }
+                state.idle += 1;
+            }
+            let woken = tokio::time::timeout(IDLE, notified).await;
+            let mut state = self.lock();
+            state.idle -= 1;
+            if woken.is_err() && state.waiting.is_empty() {
+                state.workers -= 1;
+                return None;
+            }
+        }
+    }
+
+    async fn attempt(&self, shared: &Shared, session: Option<OpenSession>, ready: &ReadyDelivery) -> (Attempt, Option<OpenSession>) {
+        if let Some(session) = session
+            && let Transaction::Done(attempt, kept) = session.send(ready).await
+        {
+            return (attempt, kept);
+        }
+        let transient = |status: &str| Attempt { outcome: AttemptOutcome::Transient, status: status.to_owned() };
+        let hosts = match mx::hosts(&shared.resolver, &shared.settings.route, &self.domain, &shared.settings.hostname).await {
+            Ok(hosts) => hosts,
+            Err(NoHost::Never(status)) => return (Attempt { outcome: AttemptOutcome::Permanent, status: status.to_owned() }, None),
+            Err(NoHost::NotNow) => return (transient("4.4.3"), None),
+        };
+        let mut last = transient("4.4.1");
+        for host in hosts {
+            match OpenSession::open(&host, &shared.settings.hostname, shared.tls(), shared.credentials()).await {
+                Ok(session) => match session.send(ready).await {
+                    // Another host may be free when one is busy; what is permanent is so for all.
+                    Transaction::Done(attempt, kept) if attempt.outcome != AttemptOutcome::Transient => return (attempt, kept),
+                    Transaction::Done(attempt, _) => last = attempt,
+                    Transaction::Stale => last = transient("4.4.2"),
+                },
+                Err(failure) if failure.permanent => return (Attempt { outcome: AttemptOutcome::Permanent, status: failure.status }, None),
+                Err(failure) => last = transient(&failure.status),
+            }
+        }
+        (last, None)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Records the attempt. A store that is away is waited for: a lost mark would deliver the message twice.
+async fn record(shared: &Shared, ready: &ReadyDelivery, attempt: &Attempt) {
+    for n in 0..RECORD_TRIES {
+        match record_attempt(&shared.ctx, ready, attempt).await {
+            Ok(Some(state)) => {
+                tracing::info!(message = %ready.id(), state = state.as_str(), status = attempt.status, "delivery attempted");
+                return;
+            }
+            Ok(None) => {
+                tracing::warn!(message = %ready.id(), "another process took the delivery over meanwhile");
+                return;
+            }
+            Err(error) => {
+                tracing::error!(message = %ready.id(), %error, "the result of an attempt was not taken");
+                tokio::time::sleep(Duration::from_secs(1 << n)).await;
+            }
+        }
+    }
+}
+
+/// What deliveries with one destination have in common.
+pub(crate) fn destination_of(route: &Route, ready: &ReadyDelivery) -> String {
+    match route {
+        Route::Mx { .. } => ready.recipient.domain().as_str().to_owned(),
+        Route::Smtp { host, .. } => host.clone(),
+    }
+}

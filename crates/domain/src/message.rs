@@ -1,0 +1,75 @@
+//! A message in the record: who wrote it, where it belongs, what became of it.
+
+use mail::MessageId as HeaderId;
+
+use crate::alias::Role;
+use crate::conversation::Rung;
+use crate::id::{ConversationId, MessageId, OrderId, PairId, SellerId};
+use crate::policy::Outcome;
+use crate::world::Timestamp;
+
+/// Who a message is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Author {
+    /// A party of the pair.
+    Party(Role),
+    /// A seller who is no party of this pair (B1).
+    ForeignSeller,
+    /// Anyone else.
+    Stranger,
+    /// A mail system: null reverse-path or a VERP address.
+    MailSystem,
+    /// We ourselves: a notice.
+    Tradepost,
+}
+
+impl Author {
+    /// The word in records and the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Party(role) => role.as_str(),
+            Self::ForeignSeller => "foreign_seller",
+            Self::Stranger => "stranger",
+            Self::MailSystem => "mail_system",
+            Self::Tradepost => "tradepost",
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Party(Role::Buyer), Self::Party(Role::Seller), Self::ForeignSeller, Self::Stranger, Self::MailSystem, Self::Tradepost]
+            .into_iter()
+            .find(|a| a.as_str() == word)
+    }
+}
+
+/// A message that we accepted or wrote.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// Its id.
+    pub id: MessageId,
+    /// The pair, or the operator's chain.
+    pub pair: PairId,
+    /// Whose feed it stands in.
+    pub seller: SellerId,
+    /// The conversation; none for what joins none.
+    pub conversation: Option<ConversationId>,
+    /// Who wrote it.
+    pub author: Author,
+    /// By which evidence it joined the conversation; none if it began it.
+    pub rung: Option<Rung>,
+    /// The order it is about.
+    pub order: Option<OrderId>,
+    /// When we took responsibility.
+    pub accepted_at: Timestamp,
+    /// What was decided.
+    pub outcome: Outcome,
+    /// The writer's own Message-ID, told to nobody but the writer's side.
+    pub original_id: Option<HeaderId>,
+    /// The Message-ID that the other side sees.
+    pub outgoing_id: Option<HeaderId>,
+    /// Octets of the original.
+    pub size_bytes: i64,
+}

@@ -1,0 +1,153 @@
+//! Masking addresses in text: any address, not only a known one (product C10, privacy B38).
+//!
+//! Works on characters after decoding; characters without width are looked through, full-width forms count
+//! as what they look like. What is masked is visible: the reader sees that something stood there.
+
+use std::ops::Range;
+
+/// How to mask.
+#[derive(Debug, Clone, Copy)]
+pub struct Masking<'a> {
+    /// What stands in place of an address, in the reader's language.
+    pub mask: &'a str,
+}
+
+/// Masks every address in a text; gives the text and how many were masked.
+#[must_use]
+pub fn mask_text(text: &str, masking: &Masking<'_>) -> (String, usize) {
+    if !text.contains(is_at) {
+        return (text.to_owned(), 0);
+    }
+    let chars: Vec<char> = text.chars().collect();
+    let spans = find_addresses(&chars, masking);
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for span in &spans {
+        out.extend(&chars[at..span.start]);
+        out.push_str(masking.mask);
+        at = span.end;
+    }
+    out.extend(&chars[at..]);
+    (out, spans.len())
+}
+
+/// Where addresses stand, in order and without overlap, as ranges of characters.
+#[must_use]
+pub fn find_addresses(chars: &[char], _masking: &Masking<'_>) -> Vec<Range<usize>> {
+    let mut spans: Vec<Range<usize>> = Vec::new();
+    for at in 0..chars.len() {
+        if !is_at(chars[at]) || spans.last().is_some_and(|s| s.end > at) {
+            continue;
+        }
+        let floor = spans.last().map_or(0, |s| s.end);
+        let start = extend_left(chars, at, floor);
+        let end = extend_right(chars, at);
+        if start < at && end > at + 1 {
+            spans.push(start..end);
+        }
+    }
+    spans
+}
+
+fn extend_left(chars: &[char], at: usize, floor: usize) -> usize {
+    let mut start = at;
+    let mut probe = at;
+    while probe > floor {
+        let c = chars[probe - 1];
+        if is_local(c) {
+            start = probe - 1;
+        } else if !is_invisible(c) {
+            break;
+        }
+        probe -= 1;
+    }
+    // A quoted local-part ("ana lopez"@…) goes with its quotes.
+    if start == at && at > floor && chars[at - 1] == '"' {
+        let limit = at.saturating_sub(crate::address::MAX_LOCAL_PART + 2).max(floor);
+        if let Some(open) = (limit..at - 1).rev().find(|&n| chars[n] == '"') {
+            return open;
+        }
+    }
+    // Punctuation that only leads up to an address stays.
+    while start < at && matches!(chars[start], '.' | '-' | '\'' | '*' | '/' | '=' | '?' | '&' | '|' | '{' | '}') {
+        start += 1;
+    }
+    start
+}
+
+fn extend_right(chars: &[char], at: usize) -> usize {
+    let mut end = at + 1;
+    let mut probe = at + 1;
+    while probe < chars.len() {
+        let c = chars[probe];
+        // "a@b@c" and a domain literal are one address as far as masking goes.
+        if c.is_alphanumeric() || is_at(c) || matches!(c, '[') {
+            end = probe + 1;
+        } else if c == ']' && chars[at + 1..probe].contains(&'[') {
+            end = probe + 1;
+        } else if !(is_invisible(c) || matches!(c, '.' | '-' | '_' | ':' | '。' | '．' | '｡') && next_is_word(chars, probe)) {
+            break;
+        }
+        probe += 1;
+    }
+    end
+}
+
+fn next_is_word(chars: &[char], at: usize) -> bool {
+    chars[at + 1..].iter().find(|c| !is_invisible(**c)).is_some_and(|c| c.is_alphanumeric())
+}
+
+fn is_at(c: char) -> bool {
+    matches!(c, '@' | '＠' | '﹫')
+}
+
+fn is_local(c: char) -> bool {
+    c.is_alphanumeric() || ".!#$%&'*+-/=?^_`{|}~．＿－".contains(c)
+}
+
+/// Characters without width that could hide an address from a search.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn mask(text: &str) -> String {
+        mask_text(text, &Masking { mask: "[x]" }).0
+    }
+
+    #[test]
+    fn addresses_in_ordinary_sentences() {
+        assert_eq!(mask("Write to Ana.Lopez+shop@Mail.Example.org."), "Write to [x].");
+        assert_eq!(mask("On Mon, Ana <ana@x.example> wrote:"), "On Mon, Ana <[x]> wrote:");
+        assert_eq!(mask("(ana@x.example, b@y.example)"), "([x], [x])");
+        assert_eq!(mask("mailto:ana@x.example?subject=hi"), "mailto:[x]?subject=hi");
+        assert_eq!(mask("<CAF=9x@mail.gmail.com>"), "<[x]>");
+        assert_eq!(mask("ana＠x．example and a\u{200b}na@x\u{ad}.example"), "[x] and [x]");
+        assert_eq!(mask("\"ana lopez\"@x.example"), "[x]");
+        assert_eq!(mask("root@localhost, ana@[192.0.2.1]"), "[x], [x]");
+    }
+
+    #[test]
+    fn what_is_no_address_stays() {
+        for text in ["3 @ 5 EUR", "@handle says", "order 302-1234567-1234567", "50% off / 3*2=6", "a@ b"] {
+            assert_eq!(mask(text), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_address_survives_whatever_stands_around_it(before in "[^@＠﹫a-zA-Z0-9]{0,12}", after in "[ ,;.!?)>\n]{1,3}[^@＠﹫]{0,12}") {
+            let out = mask(&format!("{before}canary@secret.example{after}"));
+            prop_assert!(!out.contains("canary") && !out.contains("secret.example"), "{}", out);
+        }
+
+        #[test]
+        fn text_without_an_at_sign_is_never_changed(text in "[^@＠﹫]{0,200}") {
+            prop_assert_eq!(mask(&text), text);
+        }
+    }
+}

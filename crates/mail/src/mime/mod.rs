@@ -1,0 +1,15 @@
+//! Reading a message: header fields, the tree of parts, and what each part says in Unicode.
+//!
+//! The structure is read by our own flat walker, which never recurses and stops at named limits; the
+//! grammars inside one field and the decoding of one leaf are `mail-parser`'s. That library parses nested
+//! messages without a depth limit, so it is never handed anything that can nest (docs/adr/0003).
+
+mod content;
+mod decode;
+mod header;
+mod structure;
+
+pub use content::{Content, Part, PartKind, read_content};
+pub use decode::{decode_text, decode_transfer, decode_words};
+pub use header::{Field, Fields, Originator, OriginatorError};
+pub use structure::{Entity, MAX_DEPTH, MAX_PARTS, Malformed, Message, parse};

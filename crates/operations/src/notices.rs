@@ -1,0 +1,153 @@
+//! Notices of ours to a writer: null reverse-path, Auto-Submitted, in the writer's language (C0).
+//!
+//! At most one per conversation and cause in an hour; what is told once is told once.
+
+use domain::delivery::{Delivery, DeliveryState};
+use domain::ledger::{self, Value};
+use domain::message::{Author, Message};
+use domain::policy::Outcome;
+use domain::texts::text;
+use domain::{ConversationId, MessageId as Id, PairId, SellerId, Timestamp};
+use mail::Mailbox;
+use mail::compose::{Outgoing, compose};
+use store::{BodyKind, Changes, CounterAdd, NewEntry, StoreError};
+
+use crate::bodies;
+use crate::context::{Context, Marketplace, ReadyDelivery};
+use crate::{dates, relay};
+
+const HOUR_MICROS: i64 = 3_600_000_000;
+
+/// Who is told what about which message.
+pub(crate) struct Notice<'a> {
+    pub(crate) marketplace: &'a Marketplace,
+    pub(crate) pair: PairId,
+    pub(crate) seller: SellerId,
+    pub(crate) conversation: Option<ConversationId>,
+    /// The message that it is about.
+    pub(crate) about: Id,
+    /// The writer's own subject.
+    pub(crate) subject: &'a str,
+    pub(crate) written_at: Timestamp,
+    pub(crate) to: Mailbox,
+    pub(crate) locale: &'a str,
+    /// Text key; also the cause that is counted.
+    pub(crate) cause: &'static str,
+    /// The writer's Message-ID, for threading in the writer's own mailbox.
+    pub(crate) in_reply_to: Option<mail::MessageId>,
+}
+
+/// Told once per conversation, rather than once an hour.
+fn is_told_once(cause: &str) -> bool {
+    matches!(cause, "notice_other_recipients" | "notice_alias_closed")
+}
+
+/// Adds the notice to the changes, unless it was told already; gives what is ready to be delivered.
+pub(crate) async fn add(ctx: &Context, changes: &mut Changes, notice: &Notice<'_>) -> Result<Option<ReadyDelivery>, StoreError> {
+    let now = ctx.clock.now();
+    let scope = match (notice.cause, notice.conversation) {
+        // The alias is the pair's, so is being told of it.
+        ("notice_alias_closed", _) | (_, None) => "pair".to_owned(),
+        (_, Some(conversation)) => conversation.to_string(),
+    };
+    let hour = now.0.div_euclid(HOUR_MICROS);
+    let key = |hour: i64| {
+        if is_told_once(notice.cause) {
+            format!("notice/{}/{scope}", notice.cause)
+        } else {
+            format!("notice/{}/{scope}/{hour}", notice.cause)
+        }
+    };
+    let told = ctx.store.find_counter(notice.pair, &key(hour)).await?;
+    let mut add = CounterAdd { pair: notice.pair, key: key(hour), amount: 1, below: None };
+    if told > 0 {
+        changes.counters.push(add);
+        return Ok(None);
+    }
+    add.below = Some(1);
+    changes.counters.push(add);
+    let before = if is_told_once(notice.cause) { 0 } else { ctx.store.find_counter(notice.pair, &key(hour - 1)).await? };
+    compose_notice(ctx, changes, notice, now, before).await.map(Some)
+}
+
+async fn compose_notice(
+    ctx: &Context,
+    changes: &mut Changes,
+    n: &Notice<'_>,
+    now: Timestamp,
+    before: i64,
+) -> Result<ReadyDelivery, StoreError> {
+    let id = Id::fresh(now, ctx.random.as_ref(), n.pair.bucket());
+    let postmaster = Mailbox::new("postmaster", n.marketplace.domain.clone()).expect("a local-part");
+    let postmaster_text = postmaster.to_wire();
+    let fields = [("marketplace", n.marketplace.name.as_str()), ("postmaster", postmaster_text.as_str())];
+    let subject = if n.subject.is_empty() { text(n.locale, "no_subject", &[]) } else { n.subject.chars().take(200).collect() };
+    let about = text(n.locale, "notice_about", &[("subject", &subject), ("date", &dates::day(n.written_at))]);
+    let mut body = format!("{about}\n\n{}\n", text(n.locale, n.cause, &fields));
+    if before > 1 {
+        body.push_str(&format!("\n{}\n", text(n.locale, "notice_repeated", &[("count", &before.to_string())])));
+    }
+    let is_refusal = n.cause.starts_with("remedy_") || n.cause == "notice_bounced";
+    let subject_key = if is_refusal { "notice_subject_not_delivered" } else { "notice_subject_note" };
+    let outgoing = Outgoing {
+        from: (text(n.locale, "notice_name", &fields[..1]), postmaster),
+        to: n.to.clone(),
+        reply_to: None,
+        subject: text(n.locale, subject_key, &[]),
+        date: dates::rfc5322(now),
+        message_id: relay::fresh_id(ctx, n.marketplace),
+        in_reply_to: n.in_reply_to.clone(),
+        references: n.in_reply_to.clone().into_iter().collect(),
+        // RFC 3834, section 5.
+        auto_submitted: Some("auto-replied"),
+        hostname: ctx.settings.hostname.clone(),
+        hops: 1,
+        text: body.clone(),
+        html: None,
+        files: Vec::new(),
+        boundary_seed: relay::seed(ctx),
+        language: domain::texts::language_of(n.locale).to_owned(),
+    };
+    let composed = compose(&outgoing);
+    let content = n.marketplace.signer.as_ref().map_or(composed.clone(), |s| s.sign(&composed, now.unix_seconds()));
+    let message = Message {
+        id,
+        pair: n.pair,
+        seller: n.seller,
+        conversation: n.conversation,
+        author: Author::Tradepost,
+        rung: None,
+        order: None,
+        accepted_at: now,
+        outcome: Outcome::Notify,
+        original_id: None,
+        outgoing_id: Some(outgoing.message_id.clone()),
+        size_bytes: i64::try_from(content.len()).unwrap_or(i64::MAX),
+    };
+    let stored = bodies::with_envelope(&None, &n.to, &content);
+    let view = format!("{}\n\n{body}", outgoing.subject);
+    bodies::seal(ctx, changes, id, now, &[(BodyKind::Outgoing, &stored), (BodyKind::View, view.as_bytes())]).await?;
+    changes.messages.push(message);
+    changes.entries.push(NewEntry::new(
+        (n.pair, n.seller),
+        Some(id),
+        "notice.queued",
+        now,
+        ctx.salt(),
+        [("about", Some(n.about.to_string().into())), ("cause", Some(n.cause.into())), ("outgoing", Some(hash_and_size(&content)))],
+    ));
+    let delivery = queued(ctx, id, now);
+    changes.deliveries.push(delivery.clone());
+    Ok(ReadyDelivery { delivery, reverse_path: None, recipient: n.to.clone(), content: content.into() })
+}
+
+/// A fresh delivery, leased to this process in the commit that makes it.
+pub(crate) fn queued(ctx: &Context, message: Id, now: Timestamp) -> Delivery {
+    let lease = domain::delivery::Lease { owner: ctx.node, until_at: now.after(crate::context::LEASE), fence: 1 };
+    Delivery { message, state: DeliveryState::Queued, attempts: 0, queued_at: now, due_at: now, lease: Some(lease), last_status: None }
+}
+
+/// What identifies bytes in an entry.
+pub(crate) fn hash_and_size(bytes: &[u8]) -> Value {
+    Value::object([("sha256", Value::hex(&ledger::hash(&[bytes]))), ("size", i64::try_from(bytes.len()).unwrap_or(i64::MAX).into())])
+}

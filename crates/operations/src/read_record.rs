@@ -1,0 +1,105 @@
+//! Reading pairs, conversations, messages and the ledger.
+
+use domain::delivery::Delivery;
+use domain::message::Message;
+use domain::{BuyerId, ConversationId, MessageId, Pair, PairId, SellerId, Timestamp};
+use store::{BodyKind, ConversationPage, LedgerEntry, StoreError};
+
+use crate::bodies;
+use crate::context::Context;
+use crate::put_order::{PairAliases, aliases};
+
+/// A message with its delivery.
+#[derive(Debug, Clone)]
+pub struct MessageView {
+    /// The message.
+    pub message: Message,
+    /// Its delivery.
+    pub delivery: Option<Delivery>,
+}
+
+/// A message with what the other side got of it.
+#[derive(Debug, Clone)]
+pub struct OpenedMessage {
+    /// Message and delivery.
+    pub view: MessageView,
+    /// Subject as passed on; none when it was not passed on or is erased.
+    pub subject: Option<String>,
+    /// Text as passed on.
+    pub text: Option<String>,
+}
+
+/// Pairs of a seller, a buyer, or both, with their aliases.
+///
+/// # Errors
+/// `StoreError`.
+pub async fn list_pairs(
+    ctx: &Context,
+    seller: Option<SellerId>,
+    buyer: Option<BuyerId>,
+    after: Option<PairId>,
+    limit: usize,
+) -> Result<Vec<(Pair, PairAliases)>, StoreError> {
+    let pairs = match (seller, buyer) {
+        (Some(seller), Some(buyer)) => ctx.store.find_pair(PairId::of(seller, buyer)).await?.into_iter().collect(),
+        (Some(seller), None) => ctx.store.list_pairs_of_seller(seller, after, limit).await?,
+        (None, Some(buyer)) => ctx.store.list_pairs_of_buyer(buyer, after, limit).await?,
+        (None, None) => Vec::new(),
+    };
+    Ok(pairs
+        .into_iter()
+        .map(|pair| {
+            let aliases = aliases(ctx, &pair);
+            (pair, aliases)
+        })
+        .collect())
+}
+
+/// Conversations of a pair, newest first.
+///
+/// # Errors
+/// `StoreError`.
+pub async fn list_conversations(
+    ctx: &Context,
+    pair: PairId,
+    from: Option<(Timestamp, ConversationId)>,
+    limit: usize,
+) -> Result<ConversationPage, StoreError> {
+    ctx.store.list_conversations(pair, from, limit).await
+}
+
+/// Messages of a conversation, oldest first.
+///
+/// # Errors
+/// `StoreError`.
+pub async fn list_messages(
+    ctx: &Context,
+    conversation: ConversationId,
+    after: Option<MessageId>,
+    limit: usize,
+) -> Result<Vec<MessageView>, StoreError> {
+    let found = ctx.store.list_messages(conversation, after, limit).await?;
+    Ok(found.into_iter().map(|(message, delivery)| MessageView { message, delivery }).collect())
+}
+
+/// One message with its text as passed on.
+///
+/// # Errors
+/// `StoreError`.
+pub async fn open_message(ctx: &Context, id: MessageId) -> Result<Option<OpenedMessage>, StoreError> {
+    let Some(sealed) = ctx.store.find_message(id, &[BodyKind::View]).await? else { return Ok(None) };
+    let view = bodies::open(ctx, &sealed, BodyKind::View).await?.map(|v| String::from_utf8_lossy(&v).into_owned());
+    let (subject, text) = match view.as_deref().map(|v| v.split_once("\n\n").unwrap_or((v, ""))) {
+        Some((subject, text)) => (Some(subject.to_owned()), Some(text.to_owned())),
+        None => (None, None),
+    };
+    Ok(Some(OpenedMessage { view: MessageView { message: sealed.message, delivery: sealed.delivery }, subject, text }))
+}
+
+/// Ledger entries of a pair from a number on.
+///
+/// # Errors
+/// `StoreError`.
+pub async fn list_ledger(ctx: &Context, pair: PairId, from: i64, limit: usize) -> Result<Vec<LedgerEntry>, StoreError> {
+    ctx.store.list_ledger(pair, from, limit).await
+}

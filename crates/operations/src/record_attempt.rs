@@ -1,0 +1,133 @@
+//! Leasing deliveries and recording what became of an attempt (E2).
+
+use domain::MessageId;
+use domain::delivery::{AttemptOutcome, DeliveryState, after_attempt};
+use domain::message::{Author, Message};
+use domain::{Role, texts};
+use store::{BodyKind, Changes, CommitError, DeliveryUpdate, FactsQuery, Guard, NewEntry, SealedMessage, StoreError};
+
+use crate::bodies;
+use crate::context::{Context, LEASE, ReadyDelivery};
+use crate::metrics::Metrics;
+use crate::notices::{self, Notice};
+
+/// One attempt as the door out saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// How it ended.
+    pub outcome: AttemptOutcome,
+    /// Enhanced status code (RFC 3463), of the remote or our own.
+    pub status: String,
+}
+
+/// Leases deliveries that are due and opens them.
+///
+/// # Errors
+/// `StoreError` when the store does not answer.
+pub async fn lease_deliveries(ctx: &Context, limit: usize) -> Result<Vec<ReadyDelivery>, StoreError> {
+    let now = ctx.clock.now();
+    let due = ctx.store.lease_due(ctx.node, now, now.after(LEASE), limit).await?;
+    let mut ready = Vec::with_capacity(due.len());
+    for due in due {
+        match bodies::open(ctx, &due.sealed, BodyKind::Outgoing).await {
+            Ok(Some(body)) => {
+                let (reverse_path, recipient, content) = bodies::split_envelope(&body)?;
+                ready.push(ReadyDelivery { delivery: due.delivery, reverse_path, recipient, content: content.into() });
+            }
+            // An erased message has nothing left to deliver; its lease ends by itself.
+            Ok(None) => tracing::warn!(message = %due.delivery.message, "a delivery without a body is left alone"),
+            Err(error) => tracing::error!(message = %due.delivery.message, %error, "a delivery could not be opened"),
+        }
+    }
+    Ok(ready)
+}
+
+/// Records an attempt; gives the new state, or `None` if somebody else holds the delivery by now.
+///
+/// # Errors
+/// `StoreError` when the store does not take it; the attempt happened all the same.
+pub async fn record_attempt(ctx: &Context, ready: &ReadyDelivery, attempt: &Attempt) -> Result<Option<DeliveryState>, StoreError> {
+    let Some(lease) = ready.delivery.lease else { return Ok(None) };
+    let now = ctx.clock.now();
+    let id = ready.delivery.message;
+    let (state, due_at) = after_attempt(&ready.delivery, &attempt.outcome, now, ctx.random.as_ref());
+    let Some(sealed) = ctx.store.find_message(id, &[BodyKind::View]).await? else { return Ok(None) };
+    let attempts = ready.delivery.attempts + 1;
+    let mut changes = Changes::default();
+    changes.guards.push(Guard::Fence(id, lease.fence));
+    changes.delivery_updates.push(DeliveryUpdate {
+        message: id,
+        state: state.clone(),
+        attempts,
+        due_at,
+        lease: None,
+        last_status: Some(attempt.status.clone()),
+    });
+    let chain = (sealed.message.pair, sealed.message.seller);
+    changes.entries.push(NewEntry::new(
+        chain,
+        Some(id),
+        "delivery.attempted",
+        now,
+        ctx.salt(),
+        [
+            ("attempt", Some(attempts.into())),
+            ("state", Some(state.as_str().into())),
+            ("status", Some(attempt.status.as_str().into())),
+            ("next_at", (state == DeliveryState::Deferred).then(|| due_at.0.into())),
+        ],
+    ));
+    if state == DeliveryState::Bounced {
+        tell_author(ctx, &mut changes, &sealed).await?;
+    }
+    match ctx.store.commit(changes).await {
+        Ok(_) => {
+            Metrics::count(&ctx.metrics.attempts, state.as_str());
+            Ok(Some(state))
+        }
+        Err(CommitError::Conflict) => Ok(None),
+        Err(CommitError::Store(error)) => Err(error),
+    }
+}
+
+/// The author of a message that bounced is told in our own words (privacy P01).
+async fn tell_author(ctx: &Context, changes: &mut Changes, sealed: &SealedMessage) -> Result<(), StoreError> {
+    let Message { id, pair, seller, conversation, author: Author::Party(author), .. } = sealed.message.clone() else { return Ok(()) };
+    let query = FactsQuery { pair, tag: None, references: Vec::new(), quoted: Vec::new() };
+    let Some(facts) = ctx.store.load_facts(query).await? else { return Ok(()) };
+    let Some(marketplace) = ctx.settings.by_id(&facts.pair.marketplace) else { return Ok(()) };
+    let (to, locale) = match author {
+        Role::Buyer => (facts.buyer.email.clone(), facts.buyer.locale.as_str()),
+        Role::Seller => (facts.seller.customer_service_email.clone(), facts.seller.locale.as_str()),
+    };
+    let view = bodies::open(ctx, sealed, BodyKind::View).await?.unwrap_or_default();
+    let view = String::from_utf8_lossy(&view);
+    let subject = view.lines().next().map_or_else(|| texts::text(locale, "no_subject", &[]), str::to_owned);
+    let notice = Notice {
+        marketplace,
+        pair,
+        seller,
+        conversation,
+        about: id,
+        subject: &subject,
+        written_at: sealed.message.accepted_at,
+        to,
+        locale,
+        cause: "notice_bounced",
+        in_reply_to: sealed.message.original_id.clone(),
+    };
+    // Taken up by the poller: this process may be busy with exactly the server that refuses.
+    if notices::add(ctx, changes, &notice).await?.is_some() {
+        changes.deliveries.iter_mut().for_each(|d| d.lease = None);
+    }
+    Ok(())
+}
+
+/// The id under which logs name a delivery.
+impl ReadyDelivery {
+    /// The message.
+    #[must_use]
+    pub fn id(&self) -> MessageId {
+        self.delivery.message
+    }
+}

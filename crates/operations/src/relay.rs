@@ -1,0 +1,247 @@
+//! The other side's message: composed anew from what was understood (`docs/privacy.md`, the mechanism).
+//!
+//! Nothing of the header that came in is copied. Content is decoded, masked and set between a banner and a
+//! footer in the reader's language.
+
+use domain::message::Message;
+use domain::texts::text;
+use domain::{Conversation, Order, Role, Timestamp};
+use mail::compose::{Outgoing, TextFile, compose};
+use mail::mask::{Masking, mask_text};
+use mail::mime::{Content, Part, PartKind};
+use mail::{Mailbox, MessageId, html};
+use store::PairFacts;
+
+use crate::context::{Context, Marketplace};
+use crate::dates;
+
+/// Longest file name that is passed on, in characters.
+const MAX_FILE_NAME: usize = 100;
+/// Longest subject that is passed on, in characters; real ones end far below.
+const MAX_SUBJECT: usize = 400;
+
+/// Everything a relayed message is made of.
+pub(crate) struct Relay<'a> {
+    pub(crate) marketplace: &'a Marketplace,
+    pub(crate) facts: &'a PairFacts,
+    pub(crate) conversation: &'a Conversation,
+    pub(crate) order: Option<&'a Order>,
+    /// Who reads it.
+    pub(crate) to: Role,
+    pub(crate) content: &'a Content,
+    /// Ids that the writer's In-Reply-To and References name, newest last.
+    pub(crate) references: &'a [Message],
+    pub(crate) now: Timestamp,
+    pub(crate) hops: u32,
+}
+
+/// A composed message and what stands in the record beside it.
+pub(crate) struct Relayed {
+    pub(crate) recipient: Mailbox,
+    pub(crate) outgoing_id: MessageId,
+    /// Signed message.
+    pub(crate) content: Vec<u8>,
+    /// Subject and text as the reader got them, for API and pages.
+    pub(crate) view: String,
+    /// Addresses masked.
+    pub(crate) masked: usize,
+}
+
+/// Composes and signs.
+pub(crate) fn relay(ctx: &Context, r: &Relay<'_>) -> Relayed {
+    let (recipient, locale) = match r.to {
+        Role::Buyer => (r.facts.buyer.email.clone(), r.facts.buyer.locale.as_str()),
+        Role::Seller => (r.facts.seller.customer_service_email.clone(), r.facts.seller.locale.as_str()),
+    };
+    let mask = text(locale, "mask_address", &[]);
+    let masking = Masking { mask: &mask };
+    let (subject, masked_subject) = mask_text(&subject(r), &masking);
+    let (body, masked_text) = mask_text(r.content.text.trim_end(), &masking);
+    let body_html = r.content.html.as_ref().map(|h| html::mask(h, &masking));
+    let masked_html = body_html.as_ref().map_or(0, |(_, n)| *n);
+    let (files, masked_files) = text_files(&r.content.parts, locale, &masking);
+    let banner = banner(r, locale);
+    let removed = removed_lines(&r.content.parts, locale);
+    let empty = (body.trim().is_empty() && files.is_empty()).then(|| text(locale, "empty_message", &[]));
+    let footer = format!("{}\n{}", text(locale, "footer", &[("marketplace", &r.marketplace.name)]), r.conversation.tag.reference());
+    let said: Vec<&str> = [Some(body.as_str()), empty.as_deref()]
+        .into_iter()
+        .flatten()
+        .filter(|t| !t.trim().is_empty())
+        .chain(removed.iter().map(String::as_str))
+        .collect();
+    let outgoing = Outgoing {
+        from: (display_name(r), alias(r, None)),
+        to: recipient.clone(),
+        reply_to: Some(alias(r, Some(r.conversation.tag.as_str()))),
+        subject: subject.clone(),
+        date: dates::rfc5322(r.now),
+        message_id: fresh_id(ctx, r.marketplace),
+        in_reply_to: mapped(r).last().cloned(),
+        references: mapped(r),
+        auto_submitted: None,
+        hostname: ctx.settings.hostname.clone(),
+        hops: r.hops,
+        text: format!("{banner}\n\n{}\n\n-- \n{footer}\n", said.join("\n\n")),
+        html: body_html.map(|(h, _)| html_body(&banner, &h, empty.iter().chain(&removed), &footer)),
+        files,
+        boundary_seed: seed(ctx),
+        language: domain::texts::language_of(locale).to_owned(),
+    };
+    let view = format!("{subject}\n\n{}", said.join("\n\n"));
+    let composed = compose(&outgoing);
+    let content = match &r.marketplace.signer {
+        Some(signer) => signer.sign(&composed, r.now.unix_seconds()),
+        None => composed,
+    };
+    Relayed {
+        recipient,
+        outgoing_id: outgoing.message_id,
+        content,
+        view,
+        masked: masked_subject + masked_text + masked_html + masked_files,
+    }
+}
+
+/// The writer's alias, which is what the reader knows (A1); with the tag for Reply-To (A3).
+fn alias(r: &Relay<'_>, tag: Option<&str>) -> Mailbox {
+    let name = r.facts.pair.alias_of(r.to.other()).as_str();
+    let local_part = tag.map_or_else(|| name.to_owned(), |tag| format!("{name}+{tag}"));
+    Mailbox::new(local_part, r.marketplace.domain.clone()).expect("aliases and tags are local-parts")
+}
+
+/// From the party record, never from the mail (privacy H06).
+fn display_name(r: &Relay<'_>) -> String {
+    match r.to {
+        Role::Buyer => r.facts.seller.business_name.clone(),
+        Role::Seller => r.facts.buyer.first_name.clone(),
+    }
+}
+
+fn banner(r: &Relay<'_>, locale: &str) -> String {
+    let marketplace = ("marketplace", r.marketplace.name.as_str());
+    let name = display_name(r);
+    let mut banner = match r.to {
+        Role::Buyer => text(locale, "banner_to_buyer", &[("business", &name), marketplace]),
+        Role::Seller => text(locale, "banner_to_seller", &[("buyer", &name), marketplace]),
+    };
+    if let Some(order) = r.order {
+        banner.push('\n');
+        banner.push_str(&text(locale, "banner_order", &[("order", &order.shop_id)]));
+    }
+    banner
+}
+
+/// The writer's subject; to the seller with the order id once, behind reply prefixes so that clients still
+/// see one thread; to the buyer without it.
+fn subject(r: &Relay<'_>) -> String {
+    let mut subject: String = r.content.subject.chars().take(MAX_SUBJECT).collect();
+    for order in &r.facts.orders {
+        subject = subject.replace(&format!("[{}]", order.shop_id), " ");
+    }
+    let subject = subject.split_whitespace().collect::<Vec<_>>().join(" ");
+    match (r.to, r.order) {
+        (Role::Seller, Some(order)) => {
+            let (prefix, rest) = split_reply_prefix(&subject);
+            format!("{prefix}[{}] {rest}", order.shop_id).trim_end().to_owned()
+        }
+        _ => subject,
+    }
+}
+
+/// Leading `Re:`, `AW:`, `Fwd:` and the like in any language: up to four letters and a colon, repeated.
+fn split_reply_prefix(subject: &str) -> (&str, &str) {
+    let mut at = 0;
+    while let Some((word, rest)) = subject[at..].split_once(':') {
+        if word.is_empty() || word.chars().count() > 4 || !word.chars().all(char::is_alphabetic) || !rest.starts_with(' ') {
+            break;
+        }
+        at += word.len() + 2;
+    }
+    subject.split_at(at)
+}
+
+/// References as this reader knows them: what it wrote itself by its own ids, what it was sent by ours (privacy H22).
+fn mapped(r: &Relay<'_>) -> Vec<MessageId> {
+    let wrote = domain::message::Author::Party(r.to);
+    r.references.iter().filter_map(|m| if m.author == wrote { m.original_id.clone() } else { m.outgoing_id.clone() }).collect()
+}
+
+fn text_files(parts: &[Part], locale: &str, masking: &Masking<'_>) -> (Vec<TextFile>, usize) {
+    let mut masked = 0;
+    let files = parts
+        .iter()
+        .filter_map(|p| p.text.as_ref())
+        .map(|(name, content)| {
+            let (name, in_name) = mask_text(&safe_name(name, locale), masking);
+            let (text, in_text) = mask_text(content, masking);
+            masked += in_name + in_text;
+            TextFile { name, text }
+        })
+        .collect();
+    (files, masked)
+}
+
+/// A file name without folders and without anything a header or a shell could trip over.
+fn safe_name(name: &str, locale: &str) -> String {
+    let base = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let clean: String = base.chars().filter(|c| !c.is_control() && !"<>:\"|?*;".contains(*c)).take(MAX_FILE_NAME).collect();
+    let clean = clean.trim_matches(['.', ' ']);
+    if clean.is_empty() { text(locale, "file_name", &[]) } else { clean.to_owned() }
+}
+
+fn removed_lines(parts: &[Part], locale: &str) -> Vec<String> {
+    let key = |kind| match kind {
+        PartKind::TextFile => None,
+        PartKind::Picture => Some("part_picture"),
+        PartKind::Document => Some("part_document"),
+        PartKind::Message => Some("part_message"),
+        PartKind::Signature => Some("part_signature"),
+        PartKind::Card => Some("part_card"),
+        PartKind::Other => Some("part_other"),
+    };
+    let mut kinds: Vec<PartKind> = parts.iter().map(|p| p.kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds.into_iter().filter_map(key).map(|key| text(locale, key, &[])).collect()
+}
+
+/// How many parts are not passed on.
+pub(crate) fn parts_removed(parts: &[Part]) -> usize {
+    parts.iter().filter(|p| p.kind != PartKind::TextFile).count()
+}
+
+fn html_body<'a>(banner: &str, body: &str, lines: impl Iterator<Item = &'a String>, footer: &str) -> String {
+    let paragraph = |text: &str| format!("<p>{}</p>", html::escape(text).replace('\n', "<br>\n"));
+    let lines: String = lines.map(|line| format!("{}\n", paragraph(line))).collect();
+    format!("{}\n<hr>\n{body}\n{lines}<hr>\n{}", paragraph(banner), paragraph(footer))
+}
+
+pub(crate) fn fresh_id(ctx: &Context, marketplace: &Marketplace) -> MessageId {
+    let hex: String = seed(ctx).iter().map(|b| format!("{b:02x}")).collect();
+    MessageId::new(&format!("{hex}@{}", marketplace.domain.as_str())).expect("hex and a domain are an id")
+}
+
+pub(crate) fn seed(ctx: &Context) -> [u8; 16] {
+    let mut seed = [0; 16];
+    ctx.random.fill(&mut seed);
+    seed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reply_prefixes_stay_in_front() {
+        assert_eq!(split_reply_prefix("Re: AW: Hello: you"), ("Re: AW: ", "Hello: you"));
+        assert_eq!(split_reply_prefix("Invoice: missing"), ("", "Invoice: missing"));
+        assert_eq!(split_reply_prefix("Re:"), ("", "Re:"));
+    }
+
+    #[test]
+    fn file_names_lose_folders_and_traps() {
+        assert_eq!(safe_name("..\\..\\C:\\Users\\ana\\no;ta.txt", "en"), "nota.txt");
+        assert_eq!(safe_name("/", "es"), "archivo.txt");
+    }
+}

@@ -1,0 +1,16 @@
+//! The door in: listens, checks who writes, drives `mail::smtp::server`, hands messages to the operations.
+//!
+//! Holds no rule of the marketplace. A 250 to a message is written only after `receive_message` said that
+//! it is durable.
+
+mod authenticator;
+mod cache;
+mod clients;
+mod connection;
+mod listener;
+mod replies;
+mod spool;
+
+pub use authenticator::Authenticator;
+pub use clients::ClientLimits;
+pub use listener::{SmtpServer, SmtpServerSettings};

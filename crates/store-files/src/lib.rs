@@ -1,0 +1,87 @@
+//! The object store in a folder: one file an object, written, synced and renamed into place.
+//!
+//! Invariant: when `put` returns, the file's bytes and its name survive a power cut. A crash leaves at most
+//! a file that no commit names, in `tmp/`, which is emptied at start.
+
+use std::path::{Path, PathBuf};
+
+use store::{ObjectName, Objects, StoreError, StoreFuture};
+use tokio::fs;
+use tokio::io::AsyncWriteExt;
+
+/// Objects below one folder, spread over 256 subfolders.
+pub struct FileObjects {
+    root: PathBuf,
+}
+
+impl FileObjects {
+    /// Makes the folder where it is missing and empties what a crash left.
+    ///
+    /// # Errors
+    /// `Unavailable` when the folder cannot be made or written.
+    pub fn open(root: &Path) -> Result<Self, StoreError> {
+        let temporary = root.join("tmp");
+        std::fs::create_dir_all(&temporary)?;
+        for entry in std::fs::read_dir(&temporary)? {
+            std::fs::remove_file(entry?.path())?;
+        }
+        Ok(Self { root: root.to_owned() })
+    }
+
+    fn folder(&self, name: &ObjectName) -> PathBuf {
+        self.root.join(&name.as_str()[..2])
+    }
+
+    async fn write(&self, name: &ObjectName, sealed: &[u8]) -> Result<(), StoreError> {
+        let folder = self.folder(name);
+        if !fs::try_exists(&folder).await? {
+            fs::create_dir_all(&folder).await?;
+            sync_folder(&self.root).await?;
+        }
+        let temporary = self.root.join("tmp").join(name.as_str());
+        let mut file = fs::File::create(&temporary).await?;
+        file.write_all(sealed).await?;
+        file.sync_all().await?;
+        fs::rename(&temporary, folder.join(name.as_str())).await?;
+        sync_folder(&folder).await
+    }
+}
+
+/// A rename is durable when its folder is synced.
+async fn sync_folder(folder: &Path) -> Result<(), StoreError> {
+    Ok(fs::File::open(folder).await?.sync_all().await?)
+}
+
+impl Objects for FileObjects {
+    fn put<'a>(&'a self, name: &'a ObjectName, sealed: Vec<u8>) -> StoreFuture<'a, ()> {
+        Box::pin(async move { self.write(name, &sealed).await })
+    }
+
+    fn get<'a>(&'a self, name: &'a ObjectName) -> StoreFuture<'a, Option<Vec<u8>>> {
+        Box::pin(async move {
+            match fs::read(self.folder(name).join(name.as_str())).await {
+                Ok(sealed) => Ok(Some(sealed)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error.into()),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_put_is_found_and_leftovers_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let objects = FileObjects::open(folder.path()).unwrap();
+        let name = ObjectName::new(&[7; 32]);
+        assert_eq!(objects.get(&name).await.unwrap(), None);
+        objects.put(&name, b"sealed".to_vec()).await.unwrap();
+        std::fs::write(folder.path().join("tmp/left"), b"x").unwrap();
+        let again = FileObjects::open(folder.path()).unwrap();
+        assert_eq!(again.get(&name).await.unwrap().as_deref(), Some(&b"sealed"[..]));
+        assert!(!folder.path().join("tmp/left").exists());
+    }
+}

@@ -1,0 +1,51 @@
+//! The program: configuration, wiring, commands. The only place that knows every part, and the only one
+//! with a system clock.
+
+mod app;
+mod commands;
+mod config;
+mod demo;
+mod keys;
+mod system;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Carries the mail between buyers and sellers of a marketplace without letting either learn the other's address.
+#[derive(Parser)]
+#[command(name = "tradepost", version, arg_required_else_help = true)]
+struct Arguments {
+    /// What is logged: a level or a filter such as `info,delivery=debug`.
+    #[arg(long, global = true, env = "TRADEPOST_LOG", default_value = "info")]
+    log: String,
+    /// Log as one JSON object a line.
+    #[arg(long, global = true, env = "TRADEPOST_LOG_JSON")]
+    log_json: bool,
+    #[command(subcommand)]
+    command: commands::Command,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if let Err(error) = system::start_logging(&arguments.log, arguments.log_json) {
+        eprintln!("error: --log: {error}");
+        return ExitCode::from(2);
+    }
+    // One crypto provider for all of TLS.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the runtime cannot be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(commands::run(arguments.command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
