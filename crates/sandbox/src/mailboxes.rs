@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Most mails kept for one recipient; the oldest go first.
-const MAX_MAILS: usize = 10_000;
+const MAX_MAILS: usize = 100_000;
 
 /// A mail as the mailbox got it.
 #[derive(Debug, Clone)]
