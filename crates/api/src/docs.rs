@@ -37,7 +37,7 @@ fn page(document: &Value) -> String {
             let _ = write!(index, "<li><a href=\"#{id}\"><b>{method}</b> {}</a></li>", escape(path));
             let _ = write!(body, "<section id=\"{id}\"><h2><span>{method}</span> <code>{}</code></h2><p>{summary}</p>", escape(path));
             if let Some(text) = operation["description"].as_str() {
-                let _ = write!(body, "<p>{}</p>", escape(text));
+                let _ = write!(body, "<p>{}</p>", prose(text));
             }
             parameters(&mut body, operation);
             let request = &operation["requestBody"]["content"]["application/json"]["schema"];
@@ -63,7 +63,7 @@ fn parameters(body: &mut String, operation: &Value) {
         let _ = write!(
             body,
             "<dt><code>{name}</code> in {place}</dt><dd>{}</dd>",
-            escape(parameter["description"].as_str().unwrap_or_default())
+            prose(parameter["description"].as_str().unwrap_or_default())
         );
     }
     body.push_str("</dl>");
@@ -78,10 +78,16 @@ fn schema(body: &mut String, title: &str, document: &Value, schema: &Value) {
             "<dt><code>{}</code> {}</dt><dd>{}</dd>",
             escape(field),
             escape(&kind(of)),
-            escape(of["description"].as_str().unwrap_or_default())
+            prose(of["description"].as_str().unwrap_or_default())
         );
     }
     body.push_str("</dl>");
+}
+
+/// Escapes a text and sets what stands in backticks as code.
+fn prose(text: &str) -> String {
+    let pieces = text.split('`').enumerate();
+    pieces.map(|(n, piece)| if n % 2 == 1 { format!("<code>{}</code>", escape(piece)) } else { escape(piece) }).collect()
 }
 
 fn kind(of: &Value) -> String {

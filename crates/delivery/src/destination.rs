@@ -1,11 +1,12 @@
 //! The deliveries to one destination: a queue and a few connections that are used again and again.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::delivery::AttemptOutcome;
-use operations::{Attempt, ReadyDelivery, record_attempt};
+use operations::{Attempt, ReadyDelivery, postpone_delivery, record_attempt};
 use tokio::sync::Notify;
 
 use crate::mx::{self, NoHost, Route};
@@ -18,6 +19,10 @@ const IDLE: Duration = Duration::from_secs(10);
 const MAX_USES: usize = 1_000;
 /// Deliveries that wait in memory for one destination; the rest waits in the store.
 const MAX_WAITING: usize = 2_000;
+/// What found no room, or waited so long that its lease could end during the attempt, is due again after this long.
+const POSTPONE: Duration = Duration::from_secs(15);
+/// Longest attempt: connecting, the envelope and ten minutes for the final reply (RFC 5321, section 4.5.3.2).
+const LONGEST_ATTEMPT: Duration = Duration::from_secs(20 * 60);
 /// How often a result that the store did not take is offered again, a second apart and more.
 const RECORD_TRIES: u32 = 6;
 
@@ -40,13 +45,16 @@ impl Destination {
         Arc::new(Self { domain, state: Mutex::default(), work: Notify::new() })
     }
 
-    /// Takes a delivery; starts a connection if all are busy. A full queue leaves it to its lease.
+    /// Takes a delivery; starts a connection if all are busy. Without room it is given back to the store.
     pub(crate) fn push(self: &Arc<Self>, shared: &Arc<Shared>, ready: ReadyDelivery) {
         let mut state = self.lock();
         if state.waiting.len() >= MAX_WAITING {
-            tracing::debug!(message = %ready.id(), "a destination is busy, the delivery waits for its lease to end");
+            drop(state);
+            let task = Arc::clone(shared);
+            shared.tasks.spawn(async move { postpone(&task, &ready).await });
             return;
         }
+        shared.in_memory.fetch_add(1, Ordering::Relaxed);
         state.waiting.push_back(ready);
         if state.idle >= state.waiting.len() || state.workers >= shared.settings.connections_per_destination {
             drop(state);
@@ -68,9 +76,15 @@ impl Destination {
     async fn work(self: Arc<Self>, shared: &Arc<Shared>) {
         let mut session: Option<OpenSession> = None;
         while let Some(ready) = self.next().await {
+            let counted = Counted(shared);
+            if !has_time(shared, &ready) {
+                postpone(shared, &ready).await;
+                continue;
+            }
             let (attempt, kept) = self.attempt(shared, session.take(), &ready).await;
             session = kept.filter(|s| s.used < MAX_USES);
             record(shared, &ready, &attempt).await;
+            drop(counted);
         }
         if let Some(session) = session {
             session.quit().await;
@@ -80,7 +94,9 @@ impl Destination {
     /// The next delivery; `None` when there was none for a while, and the worker is over.
     async fn next(&self) -> Option<ReadyDelivery> {
         loop {
-            let notified = self.work.notified();
+            let mut notified = std::pin::pin!(self.work.notified());
+            // Registered before the queue is looked at, so that no push between the two goes unheard.
+            notified.as_mut().enable();
             {
                 let mut state = self.lock();
                 if let Some(ready) = state.waiting.pop_front() {
@@ -119,7 +135,6 @@ impl Destination {
                     Transaction::Done(attempt, _) => last = attempt,
                     Transaction::Stale => last = transient("4.4.2"),
                 },
-                Err(failure) if failure.permanent => return (Attempt { outcome: AttemptOutcome::Permanent, status: failure.status }, None),
                 Err(failure) => last = transient(&failure.status),
             }
         }
@@ -131,20 +146,40 @@ impl Destination {
     }
 }
 
+/// A delivery in memory, until it is dropped.
+struct Counted<'a>(&'a Shared);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.in_memory.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Whether the lease outlasts even a slow attempt, so that nobody else begins the same.
+fn has_time(shared: &Shared, ready: &ReadyDelivery) -> bool {
+    ready.delivery.lease.is_some_and(|lease| lease.until_at.since(shared.ctx.clock.now()) > LONGEST_ATTEMPT)
+}
+
+async fn postpone(shared: &Shared, ready: &ReadyDelivery) {
+    if let Err(error) = postpone_delivery(&shared.ctx, ready, POSTPONE).await {
+        tracing::warn!(id = %ready.id(), %error, "a delivery could not be given back; it waits for its lease to end");
+    }
+}
+
 /// Records the attempt. A store that is away is waited for: a lost mark would deliver the message twice.
 async fn record(shared: &Shared, ready: &ReadyDelivery, attempt: &Attempt) {
     for n in 0..RECORD_TRIES {
         match record_attempt(&shared.ctx, ready, attempt).await {
             Ok(Some(state)) => {
-                tracing::info!(message = %ready.id(), state = state.as_str(), status = attempt.status, "delivery attempted");
+                tracing::info!(id = %ready.id(), state = state.as_str(), status = attempt.status, "delivery attempted");
                 return;
             }
             Ok(None) => {
-                tracing::warn!(message = %ready.id(), "another process took the delivery over meanwhile");
+                tracing::warn!(id = %ready.id(), "another process took the delivery over meanwhile");
                 return;
             }
             Err(error) => {
-                tracing::error!(message = %ready.id(), %error, "the result of an attempt was not taken");
+                tracing::error!(id = %ready.id(), %error, "the result of an attempt was not taken");
                 tokio::time::sleep(Duration::from_secs(1 << n)).await;
             }
         }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
@@ -17,6 +18,11 @@ use crate::tls;
 const POLL: Duration = Duration::from_secs(1);
 /// How many deliveries are leased at once.
 const LEASE_BATCH: usize = 200;
+/// Deliveries in memory over all destinations. Beyond it the hand-over fills, then what is accepted waits in
+/// the store: accepting never waits for delivering.
+const MAX_IN_MEMORY: usize = 2_000;
+/// When memory is full, how soon it is looked at again.
+const FULL_PAUSE: Duration = Duration::from_millis(5);
 /// How long connections that have work are waited for at the end; what is left is leased again after the restart.
 const DRAIN: Duration = Duration::from_secs(10);
 /// Destinations remembered; idle ones are forgotten beyond it.
@@ -39,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) settings: DeliverySettings,
     pub(crate) resolver: TokioResolver,
     pub(crate) tasks: tokio::runtime::Handle,
+    /// Deliveries in memory: with their content, the memory that delivering takes.
+    pub(crate) in_memory: AtomicUsize,
     opportunistic: TlsConnector,
     verified: TlsConnector,
 }
@@ -71,6 +79,7 @@ impl Deliverer {
             settings,
             resolver,
             tasks: tokio::runtime::Handle::current(),
+            in_memory: AtomicUsize::new(0),
             opportunistic: tls::opportunistic(),
             verified: tls::verified(),
         };
@@ -83,7 +92,8 @@ impl Deliverer {
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                Some(ready) = handoff.recv() => self.push(ready),
+                Some(ready) = handoff.recv(), if self.room() > 0 => self.push(ready),
+                () = tokio::time::sleep(FULL_PAUSE), if self.room() == 0 => {}
                 _ = poll.tick() => self.lease().await,
                 () = async { drop(shutdown.wait_for(|down| *down).await) } => break,
             }
@@ -100,12 +110,20 @@ impl Deliverer {
         destination.push(&self.shared, ready);
     }
 
-    /// Whatever is due, until nothing more is.
+    fn room(&self) -> usize {
+        MAX_IN_MEMORY.saturating_sub(self.shared.in_memory.load(Ordering::Relaxed))
+    }
+
+    /// Whatever is due, until nothing more is or there is no room.
     async fn lease(&mut self) {
         loop {
-            match lease_deliveries(&self.shared.ctx, LEASE_BATCH).await {
+            let batch = LEASE_BATCH.min(self.room());
+            if batch == 0 {
+                return;
+            }
+            match lease_deliveries(&self.shared.ctx, batch).await {
                 Ok(ready) => {
-                    let full = ready.len() == LEASE_BATCH;
+                    let full = ready.len() == batch;
                     ready.into_iter().for_each(|ready| self.push(ready));
                     if !full {
                         return;

@@ -33,11 +33,10 @@ pub(crate) struct OpenSession {
     pub(crate) used: usize,
 }
 
-/// How a host was wrong before any transaction.
+/// How a host was wrong before any transaction; always transient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HostFailure {
     pub(crate) status: String,
-    pub(crate) permanent: bool,
 }
 
 /// What came of one transaction.
@@ -56,7 +55,7 @@ impl OpenSession {
         tls: &TlsConnector,
         credentials: Option<(String, String)>,
     ) -> Result<Self, HostFailure> {
-        let transient = |status: &str| HostFailure { status: status.to_owned(), permanent: false };
+        let transient = |status: &str| HostFailure { status: status.to_owned() };
         let connect = TcpStream::connect((host.address, host.port));
         let stream = timeout(CONNECT_TIMEOUT, connect).await.map_err(|_| transient("4.4.1"))?.map_err(|_| transient("4.4.1"))?;
         let _ = stream.set_nodelay(true);
@@ -67,7 +66,7 @@ impl OpenSession {
                 Step::Ready => return Ok(open),
                 Step::StartTls => open = open.start_tls(host, tls).await.ok_or_else(|| transient("4.7.5"))?,
                 // A host that refuses the session says nothing about the recipient (RFC 5321, section 3.8).
-                Step::Failed(reply) => return Err(HostFailure { status: status_of(&reply), permanent: false }),
+                Step::Failed(reply) => return Err(HostFailure { status: status_of(&reply) }),
                 _ => {}
             }
         }

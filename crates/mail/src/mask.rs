@@ -15,7 +15,7 @@ pub struct Masking<'a> {
 /// Masks every address in a text; gives the text and how many were masked.
 #[must_use]
 pub fn mask_text(text: &str, masking: &Masking<'_>) -> (String, usize) {
-    if !text.contains(is_at) {
+    if !text.contains(is_at) && !text.contains(['%', '&']) {
         return (text.to_owned(), 0);
     }
     let chars: Vec<char> = text.chars().collect();
@@ -36,13 +36,14 @@ pub fn mask_text(text: &str, masking: &Masking<'_>) -> (String, usize) {
 pub fn find_addresses(chars: &[char], _masking: &Masking<'_>) -> Vec<Range<usize>> {
     let mut spans: Vec<Range<usize>> = Vec::new();
     for at in 0..chars.len() {
-        if !is_at(chars[at]) || spans.last().is_some_and(|s| s.end > at) {
+        let width = at_width(chars, at);
+        if width == 0 || spans.last().is_some_and(|s| s.end > at) {
             continue;
         }
         let floor = spans.last().map_or(0, |s| s.end);
         let start = extend_left(chars, at, floor);
-        let end = extend_right(chars, at);
-        if start < at && end > at + 1 {
+        let end = extend_right(chars, at + width - 1);
+        if start < at && end > at + width {
             spans.push(start..end);
         }
     }
@@ -97,6 +98,20 @@ fn next_is_word(chars: &[char], at: usize) -> bool {
     chars[at + 1..].iter().find(|c| !is_invisible(**c)).is_some_and(|c| c.is_alphanumeric())
 }
 
+/// How many characters stand for an at sign here: itself, or percent- and entity-encoded (privacy B25, B26).
+fn at_width(chars: &[char], at: usize) -> usize {
+    const ENCODED: [&str; 4] = ["%40", "&#64;", "&#x40;", "&commat;"];
+    match chars[at] {
+        c if is_at(c) => 1,
+        '%' | '&' => ENCODED.iter().find(|e| is_written(chars, at, e)).map_or(0, |e| e.len()),
+        _ => 0,
+    }
+}
+
+fn is_written(chars: &[char], at: usize, word: &str) -> bool {
+    chars.len() - at >= word.len() && word.chars().zip(&chars[at..]).all(|(w, c)| w.eq_ignore_ascii_case(c))
+}
+
 fn is_at(c: char) -> bool {
     matches!(c, '@' | '＠' | '﹫')
 }
@@ -128,12 +143,13 @@ mod tests {
         assert_eq!(mask("<CAF=9x@mail.gmail.com>"), "<[x]>");
         assert_eq!(mask("ana＠x．example and a\u{200b}na@x\u{ad}.example"), "[x] and [x]");
         assert_eq!(mask("\"ana lopez\"@x.example"), "[x]");
+        assert_eq!(mask("ana%40x.example, ana&#64;x.example & ana&#X40;x.example"), "[x], [x] & [x]");
         assert_eq!(mask("root@localhost, ana@[192.0.2.1]"), "[x], [x]");
     }
 
     #[test]
     fn what_is_no_address_stays() {
-        for text in ["3 @ 5 EUR", "@handle says", "order 302-1234567-1234567", "50% off / 3*2=6", "a@ b"] {
+        for text in ["3 @ 5 EUR", "@handle says", "order 302-1234567-1234567", "50% off / 3*2=6", "100%40 & 5", "a@ b"] {
             assert_eq!(mask(text), text);
         }
     }

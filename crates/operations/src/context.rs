@@ -14,8 +14,9 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::metrics::Metrics;
 
-/// How long whoever commits a delivery may attempt it before another process may.
-pub(crate) const LEASE: Duration = Duration::from_secs(600);
+/// How long whoever commits a delivery may attempt it before another process may. After a crash the same
+/// process takes its own leases up at once; another one waits for this long.
+pub(crate) const LEASE: Duration = Duration::from_secs(30 * 60);
 /// Sealed bodies above this size stand in the object store.
 pub(crate) const INLINE_LIMIT: usize = 1 << 20;
 /// How often an operation decides anew when the facts changed under it.

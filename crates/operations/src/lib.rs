@@ -28,9 +28,9 @@ pub use manage_alias::{AliasChange, change_alias};
 pub use put_buyer::{BuyerInput, put_buyer};
 pub use put_order::{ItemInput, OrderInput, PairAliases, put_order};
 pub use put_seller::{SellerInput, put_seller};
-pub use read_record::{MessageView, OpenedMessage, list_conversations, list_ledger, list_messages, list_pairs, open_message};
+pub use read_record::{MessageView, OpenedMessage, PairView, list_conversations, list_ledger, list_messages, list_pairs, open_message};
 pub use receive_message::{Receipt, Received, Refusal, receive_message};
-pub use record_attempt::{Attempt, lease_deliveries, record_attempt};
+pub use record_attempt::{Attempt, lease_deliveries, postpone_delivery, record_attempt};
 pub use resolve_recipient::{Recipient, resolve_recipient};
 pub use tokens::{authenticate_token, create_token, revoke_token};
 

@@ -10,6 +10,7 @@ use domain::texts::text;
 use domain::{ConversationId, MessageId as Id, PairId, SellerId, Timestamp};
 use mail::Mailbox;
 use mail::compose::{Outgoing, compose};
+use mail::mask::{Masking, mask_text};
 use store::{BodyKind, Changes, CounterAdd, NewEntry, StoreError};
 
 use crate::bodies;
@@ -125,7 +126,9 @@ async fn compose_notice(
         size_bytes: i64::try_from(content.len()).unwrap_or(i64::MAX),
     };
     let stored = bodies::with_envelope(&None, &n.to, &content);
-    let view = format!("{}\n\n{body}", outgoing.subject);
+    // The view may be read by the other side: the writer's own subject is masked in it.
+    let mask = text(n.locale, "mask_address", &[]);
+    let view = format!("{}\n\n{}", outgoing.subject, mask_text(&body, &Masking { mask: &mask }).0);
     bodies::seal(ctx, changes, id, now, &[(BodyKind::Outgoing, &stored), (BodyKind::View, view.as_bytes())]).await?;
     changes.messages.push(message);
     changes.entries.push(NewEntry::new(

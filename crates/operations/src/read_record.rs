@@ -29,7 +29,20 @@ pub struct OpenedMessage {
     pub text: Option<String>,
 }
 
-/// Pairs of a seller, a buyer, or both, with their aliases.
+/// A pair with what the shop and people call it.
+#[derive(Debug, Clone)]
+pub struct PairView {
+    /// The pair.
+    pub pair: Pair,
+    /// Its aliases with their domain.
+    pub aliases: PairAliases,
+    /// The shop's id of the seller.
+    pub seller: String,
+    /// The shop's id of the buyer.
+    pub buyer: String,
+}
+
+/// Pairs of a seller, a buyer, or both, by id, after `after`.
 ///
 /// # Errors
 /// `StoreError`.
@@ -39,20 +52,23 @@ pub async fn list_pairs(
     buyer: Option<BuyerId>,
     after: Option<PairId>,
     limit: usize,
-) -> Result<Vec<(Pair, PairAliases)>, StoreError> {
+) -> Result<Vec<PairView>, StoreError> {
     let pairs = match (seller, buyer) {
-        (Some(seller), Some(buyer)) => ctx.store.find_pair(PairId::of(seller, buyer)).await?.into_iter().collect(),
+        (Some(seller), Some(buyer)) => {
+            let only = ctx.store.find_pair(PairId::of(seller, buyer)).await?;
+            only.into_iter().filter(|p| after.is_none_or(|after| p.id > after)).collect()
+        }
         (Some(seller), None) => ctx.store.list_pairs_of_seller(seller, after, limit).await?,
         (None, Some(buyer)) => ctx.store.list_pairs_of_buyer(buyer, after, limit).await?,
         (None, None) => Vec::new(),
     };
-    Ok(pairs
-        .into_iter()
-        .map(|pair| {
-            let aliases = aliases(ctx, &pair);
-            (pair, aliases)
-        })
-        .collect())
+    let mut views = Vec::with_capacity(pairs.len());
+    for pair in pairs {
+        let seller = ctx.store.find_seller(pair.seller).await?.map(|s| s.shop_id).unwrap_or_default();
+        let buyer = ctx.store.find_buyer(pair.buyer).await?.map(|b| b.shop_id).unwrap_or_default();
+        views.push(PairView { aliases: aliases(ctx, &pair), pair, seller, buyer });
+    }
+    Ok(views)
 }
 
 /// Conversations of a pair, newest first.

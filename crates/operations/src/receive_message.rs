@@ -81,7 +81,8 @@ pub enum Receipt {
 
 /// What was read out of the octets.
 struct Reading {
-    from: Mailbox,
+    /// RFC5322.From, or why it names no single author; a report of a mail system needs none.
+    from: Result<Mailbox, Refusal>,
     content: Content,
     message_id: Option<MessageId>,
     references: Vec<MessageId>,
@@ -101,7 +102,8 @@ pub async fn receive_message(ctx: &Context, received: Received) -> Result<Receip
     Ok(receipt)
 }
 
-async fn receive(ctx: &Context, received: Received) -> Result<Receipt, StoreError> {
+async fn receive(ctx: &Context, mut received: Received) -> Result<Receipt, StoreError> {
+    received.recipients = merged(std::mem::take(&mut received.recipients));
     let copies = received.recipients.len().saturating_mul(received.octets.len());
     if received.recipients.len() > 1 && copies > MAX_COPIES_BYTES {
         return Ok(Receipt::Refused(Refusal::TooManyCopies));
@@ -110,6 +112,10 @@ async fn receive(ctx: &Context, received: Received) -> Result<Receipt, StoreErro
         Ok(reading) => reading,
         Err(refusal) => return Ok(Receipt::Refused(refusal)),
     };
+    let needs_author = received.reverse_path.is_some() && received.recipients.iter().any(|r| matches!(r, Recipient::Alias { .. }));
+    if let (Err(refusal), true) = (&reading.from, needs_author) {
+        return Ok(Receipt::Refused(refusal.clone()));
+    }
     // The facts may change between reading and committing; then everything is decided anew.
     for _ in 0..TRIES {
         let mut batch = Batch::default();
@@ -131,6 +137,25 @@ async fn receive(ctx: &Context, received: Received) -> Result<Receipt, StoreErro
         }
     }
     Err(StoreError::Unavailable("the facts changed again and again".to_owned()))
+}
+
+/// One recipient an alias: the bare alias and the one with a tag, as a reply to all names them, are one; the
+/// tag is kept.
+fn merged(recipients: Vec<Recipient>) -> Vec<Recipient> {
+    let mut merged: Vec<Recipient> = Vec::with_capacity(recipients.len());
+    for recipient in recipients {
+        let same = merged.iter_mut().find(|known| match (known, &recipient) {
+            (Recipient::Alias { target: a, .. }, Recipient::Alias { target: b, .. }) => a == b,
+            (Recipient::Operator(a), Recipient::Operator(b)) => a == b,
+            _ => false,
+        });
+        match (same, recipient) {
+            (Some(Recipient::Alias { tag: known, .. }), Recipient::Alias { tag, .. }) => *known = known.take().or(tag),
+            (Some(_), _) => {}
+            (None, recipient) => merged.push(recipient),
+        }
+    }
+    merged
 }
 
 /// What all recipients of one message come to.
@@ -182,8 +207,8 @@ fn our_domains(ctx: &Context) -> Vec<mail::Domain> {
 fn read_octets(octets: &[u8], our_domains: &[mail::Domain]) -> Result<Reading, Refusal> {
     let message = parse(octets).map_err(|e| Refusal::Malformed(e.to_string()))?;
     let fields = message.fields();
-    let originator = fields.originator().map_err(|e| Refusal::Malformed(e.to_string()))?;
-    if our_domains.contains(originator.mailbox.domain()) {
+    let from = fields.originator().map(|o| o.mailbox).map_err(|e| Refusal::Malformed(e.to_string()));
+    if from.as_ref().is_ok_and(|m| our_domains.contains(m.domain())) {
         return Err(Refusal::OurDomain);
     }
     let hops = fields.raw("X-Tradepost-Hops").and_then(|h| h.parse::<u32>().ok()).unwrap_or(0);
@@ -199,15 +224,10 @@ fn read_octets(octets: &[u8], our_domains: &[mail::Domain]) -> Result<Reading, R
         references.push(id);
     }
     let mut other_recipients = [fields.mailboxes("To"), fields.mailboxes("Cc")].concat();
-    other_recipients.retain(|m| !our_domains.contains(m.domain()));
-    Ok(Reading {
-        from: originator.mailbox,
-        content: read_content(&message),
-        message_id: ids("Message-ID").pop(),
-        references,
-        other_recipients,
-        hops,
-    })
+    // A copy to oneself tells nobody anything.
+    let own = from.as_ref().map(Mailbox::canonical).unwrap_or_default();
+    other_recipients.retain(|m| !our_domains.contains(m.domain()) && m.canonical() != own);
+    Ok(Reading { from, content: read_content(&message), message_id: ids("Message-ID").pop(), references, other_recipients, hops })
 }
 
 async fn one_recipient(
@@ -399,6 +419,8 @@ async fn record(ctx: &Context, p: Pieces<'_>, batch: &mut Batch) -> Result<(), S
         }
         None => bodies::seal(ctx, changes, id, p.now, &[(BodyKind::Original, &p.received.octets)]).await?,
     }
+    batch.accepted.push(id);
+    batch.outcomes.push(p.decision.outcome.as_str());
     // A stranger is never written to; whoever is authenticated is told what was decided (C0).
     let causes: Vec<&'static str> = match p.author {
         Author::Party(_) | Author::ForeignSeller => p.decision.remedy.into_iter().chain(p.decision.tell.iter().copied()).collect(),
@@ -409,6 +431,7 @@ async fn record(ctx: &Context, p: Pieces<'_>, batch: &mut Batch) -> Result<(), S
         Author::Party(Role::Seller) => p.facts.seller.locale.as_str(),
         _ => p.marketplace.locale.as_str(),
     };
+    let Ok(writer) = &p.reading.from else { return Ok(()) };
     for cause in causes {
         let notice = Notice {
             marketplace: p.marketplace,
@@ -418,15 +441,13 @@ async fn record(ctx: &Context, p: Pieces<'_>, batch: &mut Batch) -> Result<(), S
             about: id,
             subject: &p.reading.content.subject,
             written_at: p.now,
-            to: p.reading.from.clone(),
+            to: writer.clone(),
             locale,
             cause,
             in_reply_to: p.reading.message_id.clone(),
         };
         batch.ready.extend(notices::add(ctx, &mut batch.changes, &notice).await?);
     }
-    batch.accepted.push(id);
-    batch.outcomes.push(p.decision.outcome.as_str());
     Ok(())
 }
 
@@ -458,18 +479,18 @@ async fn author(
         return Ok(Author::MailSystem);
     }
     // B2: an unaligned From is never taken for the person it names.
-    if !received.authentication.aligned {
+    let (Ok(from), true) = (&reading.from, received.authentication.aligned) else {
         return Ok(Author::Stranger);
-    }
+    };
     let writes = |role| match role {
-        Role::Seller => facts.seller.writes_from(&reading.from),
-        Role::Buyer => facts.buyer.writes_from(&reading.from),
+        Role::Seller => facts.seller.writes_from(from),
+        Role::Buyer => facts.buyer.writes_from(from),
     };
     // Who has one address on both sides means the other one.
     if let Some(role) = [reaches.other(), reaches].into_iter().find(|role| writes(*role)) {
         return Ok(Author::Party(role));
     }
-    if reaches == Role::Seller && ctx.store.is_seller_address(&marketplace.id, &reading.from.canonical()).await? {
+    if reaches == Role::Seller && ctx.store.is_seller_address(&marketplace.id, &from.canonical()).await? {
         return Ok(Author::ForeignSeller);
     }
     Ok(Author::Stranger)

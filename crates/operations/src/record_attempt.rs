@@ -1,5 +1,7 @@
 //! Leasing deliveries and recording what became of an attempt (E2).
 
+use std::time::Duration;
+
 use domain::MessageId;
 use domain::delivery::{AttemptOutcome, DeliveryState, after_attempt};
 use domain::message::{Author, Message};
@@ -30,13 +32,15 @@ pub async fn lease_deliveries(ctx: &Context, limit: usize) -> Result<Vec<ReadyDe
     let mut ready = Vec::with_capacity(due.len());
     for due in due {
         match bodies::open(ctx, &due.sealed, BodyKind::Outgoing).await {
-            Ok(Some(body)) => {
-                let (reverse_path, recipient, content) = bodies::split_envelope(&body)?;
-                ready.push(ReadyDelivery { delivery: due.delivery, reverse_path, recipient, content: content.into() });
-            }
+            Ok(Some(body)) => match bodies::split_envelope(&body) {
+                Ok((reverse_path, recipient, content)) => {
+                    ready.push(ReadyDelivery { delivery: due.delivery, reverse_path, recipient, content: content.into() });
+                }
+                Err(error) => tracing::error!(id = %due.delivery.message, %error, "a delivery could not be opened"),
+            },
             // An erased message has nothing left to deliver; its lease ends by itself.
-            Ok(None) => tracing::warn!(message = %due.delivery.message, "a delivery without a body is left alone"),
-            Err(error) => tracing::error!(message = %due.delivery.message, %error, "a delivery could not be opened"),
+            Ok(None) => tracing::warn!(id = %due.delivery.message, "a delivery without a body is left alone"),
+            Err(error) => tracing::error!(id = %due.delivery.message, %error, "a delivery could not be opened"),
         }
     }
     Ok(ready)
@@ -86,6 +90,28 @@ pub async fn record_attempt(ctx: &Context, ready: &ReadyDelivery, attempt: &Atte
             Ok(Some(state))
         }
         Err(CommitError::Conflict) => Ok(None),
+        Err(CommitError::Store(error)) => Err(error),
+    }
+}
+
+/// Gives a delivery back without an attempt; whoever has room leases it after `wait`.
+///
+/// # Errors
+/// `StoreError` when the store does not take it; then the lease ends by itself.
+pub async fn postpone_delivery(ctx: &Context, ready: &ReadyDelivery, wait: Duration) -> Result<(), StoreError> {
+    let Some(lease) = ready.delivery.lease else { return Ok(()) };
+    let update = DeliveryUpdate {
+        message: ready.id(),
+        state: ready.delivery.state.clone(),
+        attempts: ready.delivery.attempts,
+        due_at: ctx.clock.now().after(wait),
+        lease: None,
+        last_status: ready.delivery.last_status.clone(),
+    };
+    let changes = Changes { guards: vec![Guard::Fence(ready.id(), lease.fence)], delivery_updates: vec![update], ..Changes::default() };
+    match ctx.store.commit(changes).await {
+        // A conflict means that somebody else holds it already.
+        Ok(_) | Err(CommitError::Conflict) => Ok(()),
         Err(CommitError::Store(error)) => Err(error),
     }
 }

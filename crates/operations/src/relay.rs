@@ -1,4 +1,4 @@
-//! The other side's message: composed anew from what was understood (`docs/privacy.md`, the mechanism).
+//! The other side's message: composed anew from what was understood.
 //!
 //! Nothing of the header that came in is copied. Content is decoded, masked and set between a banner and a
 //! footer in the reader's language.
@@ -15,8 +15,8 @@ use store::PairFacts;
 use crate::context::{Context, Marketplace};
 use crate::dates;
 
-/// Longest file name that is passed on, in characters.
-const MAX_FILE_NAME: usize = 100;
+/// Longest file name that is passed on, in octets; in a header each may take three.
+const MAX_FILE_NAME: usize = 80;
 /// Longest subject that is passed on, in characters; real ones end far below.
 const MAX_SUBJECT: usize = 400;
 
@@ -185,7 +185,10 @@ fn text_files(parts: &[Part], locale: &str, masking: &Masking<'_>) -> (Vec<TextF
 /// A file name without folders and without anything a header or a shell could trip over.
 fn safe_name(name: &str, locale: &str) -> String {
     let base = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let clean: String = base.chars().filter(|c| !c.is_control() && !"<>:\"|?*;".contains(*c)).take(MAX_FILE_NAME).collect();
+    let mut clean: String = base.chars().filter(|c| !c.is_control() && !"<>:\"|?*;".contains(*c)).take(MAX_FILE_NAME).collect();
+    while clean.len() > MAX_FILE_NAME {
+        clean.pop();
+    }
     let clean = clean.trim_matches(['.', ' ']);
     if clean.is_empty() { text(locale, "file_name", &[]) } else { clean.to_owned() }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +53,12 @@ pub(crate) struct App {
 
 /// The store that the configuration names.
 pub(crate) async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
-    std::fs::create_dir_all(&config.data_dir).with_context(|| format!("data_dir {}: cannot be made", config.data_dir.display()))?;
+    // What is in it names people: nobody else on the machine may read it.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&config.data_dir)
+        .with_context(|| format!("data_dir {}: cannot be made", config.data_dir.display()))?;
     Ok(match &config.database.url {
         Some(url) => Arc::new(PostgresStore::open(url).await.context("[database] url")?),
         None => {

@@ -9,8 +9,8 @@ use serde::Deserialize;
 /// Separates section and key in an environment variable: `TRADEPOST_DATABASE__URL`.
 const ENV_SEPARATOR: &str = "__";
 const ENV_PREFIX: &str = "TRADEPOST_";
-/// Variables of the prefix that are command-line flags.
-const ENV_FLAGS: [&str; 3] = ["TRADEPOST_CONFIG", "TRADEPOST_LOG", "TRADEPOST_LOG_JSON"];
+/// The one key outside a section. Other variables of the prefix are flags, or somebody else's.
+const ENV_TOP_LEVEL: &str = "DATA_DIR";
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
@@ -216,7 +216,7 @@ pub(crate) fn parse(text: &str, name: &str, overrides: &[(String, Vec<String>, S
 fn overrides(variables: impl Iterator<Item = (String, String)>) -> anyhow::Result<Vec<(String, Vec<String>, String)>> {
     let mut found = Vec::new();
     for (name, value) in variables {
-        let Some(key) = name.strip_prefix(ENV_PREFIX).filter(|_| !ENV_FLAGS.contains(&name.as_str())) else { continue };
+        let Some(key) = name.strip_prefix(ENV_PREFIX).filter(|key| key.contains(ENV_SEPARATOR) || *key == ENV_TOP_LEVEL) else { continue };
         let (key, value) = match key.strip_suffix("_FILE") {
             Some(key) => {
                 let secret =

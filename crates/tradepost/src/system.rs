@@ -31,7 +31,13 @@ impl Random for SystemCsprng {
     }
 }
 
-/// Starts the log on stderr. Libraries are held to warnings: their debug lines could hold addresses (privacy P19).
+/// A command's answer, a line on stdout. Whoever reads may have gone, as `head` does.
+pub(crate) fn say(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Starts the log on stderr. Libraries are held to errors: their other lines could hold addresses (privacy P19).
 pub(crate) fn start_logging(filter: &str, json: bool) -> Result<(), String> {
     let ours = ["tradepost", "operations", "smtp_server", "delivery", "api", "store_sqlite", "store_postgres"];
     let is_level = ["trace", "debug", "info", "warn", "error", "off"].contains(&filter);

@@ -38,7 +38,7 @@ pub(crate) async fn open_alias(
 
 /// Retire both aliases for ever
 ///
-/// Mail to them is refused from now on; they are never issued again.
+/// Mail to them reaches nobody from now on, its writer is told, and they are never issued again.
 #[utoipa::path(post, path = "/api/v1/pairs/{pair}/retirement", params(("pair" = String, Path, description = "Id of the pair")),
     responses((status = 200, body = PairShape), (status = 404, body = Problem)))]
 pub(crate) async fn retire_aliases(
@@ -53,7 +53,6 @@ async fn change(state: &ApiState, caller: &Caller, pair: &str, change: AliasChan
     caller.require_operator()?;
     let id: PairId = parse_id(pair, "pair")?;
     let pair = change_alias(&state.ctx, id, change).await?;
-    let aliases = operations::list_pairs(&state.ctx, Some(pair.seller), Some(pair.buyer), None, 1).await?;
-    let (pair, aliases) = aliases.into_iter().next().ok_or_else(|| Problem::missing("pair"))?;
-    Ok(axum::Json(PairShape::of(&pair, aliases)))
+    let view = operations::list_pairs(&state.ctx, Some(pair.seller), Some(pair.buyer), None, 1).await?;
+    view.into_iter().next().map(|v| axum::Json(v.into())).ok_or_else(|| Problem::missing("pair"))
 }

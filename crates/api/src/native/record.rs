@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use domain::message::Author;
 use domain::{BuyerId, ConversationId, MessageId, PairId, SellerId, Timestamp};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -65,9 +66,8 @@ pub(crate) async fn list_pairs(
     }
     let after = query.after.as_deref().map(|id| parse_id::<PairId>(id, "after")).transpose()?;
     let limit = limit(query.limit)?;
-    let pairs = operations::list_pairs(&state.ctx, seller, buyer, after, limit).await?;
-    let next = (pairs.len() == limit).then(|| pairs.last().map(|(pair, _)| pair.id.to_string())).flatten();
-    Ok(axum::Json(Page { items: pairs.into_iter().map(|(pair, aliases)| PairShape::of(&pair, aliases)).collect(), next }))
+    let pairs = operations::list_pairs(&state.ctx, seller, buyer, after, limit + 1).await?;
+    Ok(axum::Json(Page::cut(pairs.into_iter().map(PairShape::from).collect(), limit, |p| p.id.clone())))
 }
 
 /// List the conversations of a pair
@@ -114,9 +114,8 @@ pub(crate) async fn list_messages(
     let conversation = visible_conversation(&state, &caller, &conversation).await?;
     let after = query.after.as_deref().map(|id| parse_id::<MessageId>(id, "after")).transpose()?;
     let limit = limit(query.limit)?;
-    let messages = operations::list_messages(&state.ctx, conversation.id, after, limit).await?;
-    let next = (messages.len() == limit).then(|| messages.last().map(|m| m.message.id.to_string())).flatten();
-    Ok(axum::Json(Page { items: messages.into_iter().map(MessageShape::from).collect(), next }))
+    let messages = operations::list_messages(&state.ctx, conversation.id, after, limit + 1).await?;
+    Ok(axum::Json(Page::cut(messages.into_iter().map(MessageShape::from).collect(), limit, |m| m.id.clone())))
 }
 
 /// Get a message with its text as passed on
@@ -128,7 +127,11 @@ pub(crate) async fn get_message(
     Path(message): Path<String>,
 ) -> Result<axum::Json<MessageShape>, Problem> {
     let found = operations::open_message(&state.ctx, parse_id(&message, "message")?).await?;
-    let message = found.filter(|m| caller.may_see(m.view.message.seller)).ok_or_else(|| Problem::missing("message"))?;
+    let mut message = found.filter(|m| caller.may_see(m.view.message.seller)).ok_or_else(|| Problem::missing("message"))?;
+    // A notice was written to one side; the other is not told what it says.
+    if caller.seller().is_some() && message.view.message.author == Author::Tradepost {
+        (message.subject, message.text) = (None, None);
+    }
     Ok(axum::Json(message.into()))
 }
 
@@ -146,9 +149,8 @@ pub(crate) async fn list_ledger(
     let pair = caller.visible(state.ctx.store.find_pair(parse_id(&pair, "pair")?).await?)?;
     let after: i64 = query.after.as_deref().map_or(Ok(0), |n| n.parse().map_err(|_| invalid_id("after")))?;
     let limit = limit(query.limit)?;
-    let entries = operations::list_ledger(&state.ctx, pair.id, after.saturating_add(1), limit).await?;
-    let next = (entries.len() == limit).then(|| entries.last().map(|e| e.number.to_string())).flatten();
-    Ok(axum::Json(Page { items: entries.iter().map(LedgerShape::from).collect(), next }))
+    let entries = operations::list_ledger(&state.ctx, pair.id, after.saturating_add(1), limit + 1).await?;
+    Ok(axum::Json(Page::cut(entries.iter().map(LedgerShape::from).collect(), limit, |e| e.number.to_string())))
 }
 
 async fn visible_conversation(state: &ApiState, caller: &Caller, id: &str) -> Result<domain::Conversation, Problem> {

@@ -1,7 +1,7 @@
 //! Wire shapes of the native API and how domain values become them.
 
-use domain::{Conversation, Pair, Timestamp};
-use operations::{MessageView, OpenedMessage, PairAliases};
+use domain::{Conversation, Timestamp};
+use operations::{MessageView, OpenedMessage, PairView};
 use serde::{Deserialize, Deserializer, Serialize};
 use store::LedgerEntry;
 use utoipa::ToSchema;
@@ -34,6 +34,10 @@ fn parse_instant(text: &str) -> Result<Timestamp, &'static str> {
 pub(crate) struct PairShape {
     /// Id of the pair.
     pub(crate) id: String,
+    /// The shop's id of the seller.
+    pub(crate) seller: String,
+    /// The shop's id of the buyer.
+    pub(crate) buyer: String,
     /// Reaches the buyer; what the seller sees.
     pub(crate) buyer_alias: String,
     /// Reaches the seller; what the buyer sees.
@@ -42,9 +46,16 @@ pub(crate) struct PairShape {
     pub(crate) state: &'static str,
 }
 
-impl PairShape {
-    pub(crate) fn of(pair: &Pair, aliases: PairAliases) -> Self {
-        Self { id: pair.id.to_string(), buyer_alias: aliases.buyer_alias, seller_alias: aliases.seller_alias, state: pair.state.as_str() }
+impl From<PairView> for PairShape {
+    fn from(v: PairView) -> Self {
+        Self {
+            id: v.pair.id.to_string(),
+            seller: v.seller,
+            buyer: v.buyer,
+            buyer_alias: v.aliases.buyer_alias,
+            seller_alias: v.aliases.seller_alias,
+            state: v.pair.state.as_str(),
+        }
     }
 }
 
@@ -56,6 +67,16 @@ pub(crate) struct Page<T: ToSchema> {
     /// Give it as `after` for the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) next: Option<String>,
+}
+
+impl<T: ToSchema> Page<T> {
+    /// Makes a page of one entry more than was asked for.
+    pub(crate) fn cut(mut items: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Self {
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = if more { items.last().map(cursor) } else { None };
+        Self { items, next }
+    }
 }
 
 /// A conversation.
@@ -99,7 +120,7 @@ impl From<&Conversation> for ConversationShape {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct MessageShape {
     /// Its id, also in the SMTP reply.
-    id: String,
+    pub(crate) id: String,
     /// The conversation.
     #[serde(skip_serializing_if = "Option::is_none")]
     conversation: Option<String>,
@@ -161,7 +182,7 @@ impl From<OpenedMessage> for MessageShape {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct LedgerShape {
     /// Number in the pair's chain, from 1 without gaps.
-    number: i64,
+    pub(crate) number: i64,
     /// Position in the seller's feed, from 1 without gaps.
     position: i64,
     /// Its kind.

@@ -4,7 +4,7 @@
 //! PIPELINING (RFC 2920); the content follows the 354. Outcomes are transient or permanent as RFC 5321,
 //! section 4.2.1 says; a session that breaks after the final dot is transient, because nothing was promised.
 
-use smtp_proto::{EXT_PIPELINING, EXT_SMTP_UTF8, EXT_START_TLS, EhloResponse, Error};
+use smtp_proto::{EXT_8BIT_MIME, EXT_PIPELINING, EXT_SMTP_UTF8, EXT_START_TLS, EhloResponse, Error};
 
 use crate::address::{Mailbox, ReversePath};
 
@@ -117,6 +117,7 @@ pub struct Session {
     queue: Vec<Step>,
     pipelining: bool,
     smtputf8: bool,
+    eight_bit: bool,
     commands: Vec<String>,
     content: Vec<u8>,
 }
@@ -134,6 +135,7 @@ impl Session {
             queue: Vec::new(),
             pipelining: false,
             smtputf8: false,
+            eight_bit: false,
             commands: Vec::new(),
             content: Vec::new(),
         }
@@ -161,9 +163,11 @@ impl Session {
         }
         let from = reverse_path.as_ref().map(Mailbox::to_wire).unwrap_or_default();
         let utf8 = if recipient.is_ascii() { "" } else { " SMTPUTF8" };
+        // RFC 6152, section 2: only what is passed on as it came, to the operator, has more than 7 bits.
+        let body = if self.eight_bit && !content.is_ascii() { " BODY=8BITMIME" } else { "" };
         self.content = dot_stuffed(content);
         self.commands =
-            vec!["DATA\r\n".to_owned(), format!("RCPT TO:<{}>\r\n", recipient.to_wire()), format!("MAIL FROM:<{from}>{utf8}\r\n")];
+            vec!["DATA\r\n".to_owned(), format!("RCPT TO:<{}>\r\n", recipient.to_wire()), format!("MAIL FROM:<{from}>{utf8}{body}\r\n")];
         self.state = State::Envelope { answered: 0, refusal: None };
         if self.pipelining {
             let all: String = self.commands.drain(..).rev().collect();
@@ -244,6 +248,7 @@ impl Session {
         };
         self.pipelining = capabilities & EXT_PIPELINING != 0;
         self.smtputf8 = capabilities & EXT_SMTP_UTF8 != 0;
+        self.eight_bit = capabilities & EXT_8BIT_MIME != 0;
         let offers_tls = capabilities & EXT_START_TLS != 0;
         if self.tls != Tls::No && offers_tls {
             self.write("STARTTLS\r\n".to_owned());

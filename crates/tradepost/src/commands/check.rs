@@ -4,9 +4,9 @@ use std::path::Path;
 
 use anyhow::Context;
 
+use crate::system::say;
 use crate::{app, config, keys};
 
-#[allow(clippy::print_stdout)] // A command's answer goes to stdout.
 pub(crate) fn run(path: &Path) -> anyhow::Result<()> {
     let config = config::load(path)?;
     let at = || path.display().to_string();
@@ -15,16 +15,16 @@ pub(crate) fn run(path: &Path) -> anyhow::Result<()> {
     if let Some(tls) = &config.tls {
         keys::tls_acceptor(tls).with_context(at)?;
     }
-    println!(
+    say(&format!(
         "{} is fine: {} marketplace(s), {}",
         path.display(),
         settings.marketplaces.len(),
         if config.database.url.is_some() { "PostgreSQL" } else { "SQLite" }
-    );
+    ));
     for marketplace in &settings.marketplaces {
         match &marketplace.signer {
-            Some(signer) => println!("publish {} TXT \"{}\"", signer.dns_name(), signer.dns_record()),
-            None => println!("note: no [[dkim]] key for {}; receivers may take its mail for spam", marketplace.domain.as_str()),
+            Some(signer) => say(&format!("publish {} TXT \"{}\"", signer.dns_name(), signer.dns_record())),
+            None => say(&format!("note: no [[dkim]] key for {}; receivers may take its mail for spam", marketplace.domain.as_str())),
         }
     }
     Ok(())

@@ -25,9 +25,13 @@ pub(crate) async fn run(path: &Path) -> anyhow::Result<()> {
 pub(crate) async fn until_told() -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            // A terminal that closes must not end a mail service.
+            _ = hangup.recv() => tracing::warn!("SIGHUP is ignored; restart to read the configuration anew"),
+        }
     }
-    Ok(())
 }

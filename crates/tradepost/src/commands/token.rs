@@ -7,7 +7,7 @@ use operations::OperationError;
 use store::TokenScope;
 
 use crate::commands::ConfigArgument;
-use crate::system::{SystemClock, SystemCsprng};
+use crate::system::{SystemClock, SystemCsprng, say};
 use crate::{app, config};
 
 /// What to do with tokens.
@@ -36,7 +36,6 @@ pub(crate) enum TokenCommand {
     },
 }
 
-#[allow(clippy::print_stdout)] // A command's answer goes to stdout.
 pub(crate) async fn run(command: TokenCommand) -> anyhow::Result<()> {
     match command {
         TokenCommand::Create { config, scope, marketplace, name } => {
@@ -52,7 +51,7 @@ pub(crate) async fn run(command: TokenCommand) -> anyhow::Result<()> {
             let name = name.unwrap_or_else(|| draw_name(&random));
             match operations::create_token(store.as_ref(), &random, SystemClock.now(), &name, scope).await {
                 Ok(text) => {
-                    println!("{text}");
+                    say(&format!("{text}"));
                     eprintln!("This is the only time it is shown. Its name is {name}.");
                     Ok(())
                 }

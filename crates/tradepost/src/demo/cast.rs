@@ -144,7 +144,7 @@ impl Cast {
                 "en",
                 "Stranger",
                 "has nothing to do with any order",
-                "Whatever Morgan writes to an alias is refused, in words that do not tell whether the alias exists.",
+                "Whatever Morgan writes to an alias is refused, in words that tell nothing about whose it is.",
                 false,
                 false,
             ),

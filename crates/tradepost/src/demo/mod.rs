@@ -28,7 +28,7 @@ use crate::commands::demo::DemoArguments;
 use crate::commands::serve::until_told;
 use crate::demo::cast::{Cast, DOMAIN, MARKETPLACE, OrderLine, Scene};
 use crate::demo::client::ClientMail;
-use crate::system::{SystemClock, SystemCsprng};
+use crate::system::{SystemClock, SystemCsprng, say};
 use crate::{config, keys};
 
 /// How long a scene of the opening waits for its mail.
@@ -50,7 +50,6 @@ pub(crate) struct Started {
     pub(crate) orders: Vec<OrderLine>,
 }
 
-#[allow(clippy::print_stdout)] // The demo speaks to the person who started it.
 pub(crate) async fn run(arguments: DemoArguments) -> anyhow::Result<()> {
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
     let temporary;
@@ -65,7 +64,7 @@ pub(crate) async fn run(arguments: DemoArguments) -> anyhow::Result<()> {
         }
     };
     std::fs::create_dir_all(&data_dir).with_context(|| format!("--data {}", data_dir.display()))?;
-    println!("Starting a marketplace of invented people …");
+    say("Starting a marketplace of invented people …");
     let zone = Zone::default();
     let mailboxes = Mailboxes::default();
     let cast = Cast::new();
@@ -83,9 +82,13 @@ pub(crate) async fn run(arguments: DemoArguments) -> anyhow::Result<()> {
     let smtp = app.smtp.first().copied().unwrap_or(loopback);
     let _ = demo.started.set(Started { smtp, ctx: Arc::clone(&app.ctx), orders });
     play_opening(&demo).await;
-    print_welcome(&demo, smtp, app.web);
+    let name = format!("demo-{}", SystemClock.now().0);
+    let token =
+        operations::create_token(app.ctx.store.as_ref(), app.ctx.random.as_ref(), SystemClock.now(), &name, store::TokenScope::Operator)
+            .await;
+    print_welcome(&demo, smtp, app.web, token.ok().as_deref());
     until_told().await?;
-    println!("Ending …");
+    say("Ending …");
     app.stop().await;
     Ok(())
 }
@@ -228,13 +231,13 @@ async fn play(demo: &Demo, scene: &Scene) -> anyhow::Result<()> {
     tokio::time::timeout(SCENE_PATIENCE, arrived).await.context("did not arrive")
 }
 
-#[allow(clippy::print_stdout)]
-fn print_welcome(demo: &Demo, smtp: SocketAddr, web: SocketAddr) {
-    println!(
-        "\nTradepost demo is running.\n\n  Open      http://{web}/demo\n  SMTP      {smtp}  (any mail client may send to it)\n  API       http://{web}/api/v1/docs\n\nFive things to try:"
-    );
+fn print_welcome(demo: &Demo, smtp: SocketAddr, web: SocketAddr, token: Option<&str>) {
+    say(&format!(
+        "\nTradepost demo is running.\n\n  Open      http://{web}/demo\n  SMTP      {smtp}  (any mail client may send to it)\n  API       http://{web}/api/v1/docs\n  Token     {}  (for the API, of this demo only)\n\nFive things to try:",
+        token.unwrap_or("none could be made")
+    ));
     for (n, tip) in pages::tips(demo).into_iter().enumerate() {
-        println!("  {}. {}\n     http://{web}{}", n + 1, tip.title, tip.link);
+        say(&format!("  {}. {}\n     http://{web}{}", n + 1, tip.title, tip.link));
     }
-    println!("\nEnd it with Ctrl-C.");
+    say("\nEnd it with Ctrl-C.");
 }
