@@ -1,6 +1,8 @@
 //! The SMTP door as clients and attackers meet it: ordinary clients, bad addresses, forged writers, broken
 //! messages, limits. Each gets the right code and a clear text; nothing is lost, nothing leaks.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods)] // Helpers of tests may panic and speak.
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;

@@ -1,6 +1,8 @@
 //! Every message of the corpus as a buyer and as a seller would send it: nothing of the writer's address, IP,
 //! host or Message-ID in headers, envelope, text and HTML of what arrives.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods)] // Helpers of tests may panic and speak.
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

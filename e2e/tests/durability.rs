@@ -1,5 +1,7 @@
 //! Accepted means durable: no 250 before the sync that covers it, and nothing acknowledged is lost by kill -9.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods)] // Helpers of tests may panic and speak.
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;

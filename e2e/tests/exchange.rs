@@ -1,6 +1,8 @@
 //! A buyer and a seller exchange mail through aliases: Postfix on both ends, Dovecot as the mailbox, a real
 //! IMAP client, an independent DKIM verifier; on SQLite and on PostgreSQL.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods)] // Helpers of tests may panic and speak.
+
 use std::process::Command;
 
 use e2e::peers::{self, Role, imap};
@@ -95,7 +97,7 @@ fn check_form(service: &Service, mail: &str, alias: &str, reader: &str) {
     let ours = &head[head.find("DKIM-Signature").unwrap()..];
     for leak in ["buyer1@", "seller1@", "laptop", "swaks", "127.0.0.1", "203.0.113", "Mailer", "send.test"] {
         let reader_local = reader.split('@').next().unwrap();
-        if !leak.starts_with(reader_local) && !(leak == "laptop" && ours.contains("References")) {
+        if !(leak.starts_with(reader_local) || leak == "laptop" && ours.contains("References")) {
             assert!(!ours.contains(leak), "{leak} in {ours}");
         }
     }

@@ -40,7 +40,7 @@ pub(crate) fn ensure() -> anyhow::Result<()> {
     let postgres =
         std::fs::read_dir("/usr/lib/postgresql").is_ok_and(|mut d| d.any(|e| e.is_ok_and(|e| e.path().join("bin/initdb").exists())));
     let missing: Vec<&str> =
-        NEEDED.iter().filter(|(file, name)| !is_there(file) && !(*name == "postgresql-15" && postgres)).map(|(_, name)| *name).collect();
+        NEEDED.iter().filter(|(file, name)| !(is_there(file) || *name == "postgresql-15" && postgres)).map(|(_, name)| *name).collect();
     if missing.is_empty() {
         return Ok(());
     }

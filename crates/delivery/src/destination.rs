@@ -74,7 +74,7 @@ impl Destination {
     }
 
     async fn work(self: Arc<Self>, shared: &Arc<Shared>) {
-        let mut session: Option<OpenSession> = None;
+        let mut session: Option<Box<OpenSession>> = None;
         while let Some(ready) = self.next().await {
             let counted = Counted(shared);
             if !has_time(shared, &ready) {
@@ -114,7 +114,12 @@ impl Destination {
         }
     }
 
-    async fn attempt(&self, shared: &Shared, session: Option<OpenSession>, ready: &ReadyDelivery) -> (Attempt, Option<OpenSession>) {
+    async fn attempt(
+        &self,
+        shared: &Shared,
+        session: Option<Box<OpenSession>>,
+        ready: &ReadyDelivery,
+    ) -> (Attempt, Option<Box<OpenSession>>) {
         if let Some(session) = session
             && let Transaction::Done(attempt, kept) = session.send(ready).await
         {

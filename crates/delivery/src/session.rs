@@ -42,7 +42,7 @@ pub(crate) struct HostFailure {
 /// What came of one transaction.
 pub(crate) enum Transaction {
     /// The attempt, and the session if it can be used again.
-    Done(Attempt, Option<OpenSession>),
+    Done(Attempt, Option<Box<OpenSession>>),
     /// The connection was gone before anything was said on it.
     Stale,
 }
@@ -89,7 +89,7 @@ impl OpenSession {
                 Ok(Step::Done(outcome)) => {
                     self.used += 1;
                     let open = self.session.is_open();
-                    return Transaction::Done(attempt_of(&outcome), open.then_some(self));
+                    return Transaction::Done(attempt_of(&outcome), open.then(|| Box::new(self)));
                 }
                 Ok(Step::Failed(reply)) => {
                     return Transaction::Done(Attempt { outcome: AttemptOutcome::Transient, status: status_of(&reply) }, None);

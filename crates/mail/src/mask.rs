@@ -12,6 +12,10 @@ pub struct Masking<'a> {
     pub mask: &'a str,
 }
 
+/// How far a local-part is followed to the left, in characters: it has 64 octets, and may be padded with
+/// characters without width.
+const MAX_LEFT: usize = 1_000;
+
 /// Masks every address in a text; gives the text and how many were masked.
 #[must_use]
 pub fn mask_text(text: &str, masking: &Masking<'_>) -> (String, usize) {
@@ -41,10 +45,13 @@ pub fn find_addresses(chars: &[char], _masking: &Masking<'_>) -> Vec<Range<usize
             continue;
         }
         let floor = spans.last().map_or(0, |s| s.end);
-        let start = extend_left(chars, at, floor);
-        let end = extend_right(chars, at + width - 1);
-        if start < at && end > at + width {
-            spans.push(start..end);
+        let start = extend_left(chars, at, floor.max(at.saturating_sub(MAX_LEFT)));
+        // Only behind something that can be a local-part: a row of at signs costs no more than its length.
+        if start < at {
+            let end = extend_right(chars, at + width - 1);
+            if end > at + width {
+                spans.push(start..end);
+            }
         }
     }
     spans
@@ -76,26 +83,24 @@ fn extend_left(chars: &[char], at: usize, floor: usize) -> usize {
     start
 }
 
+/// The end of the domain: words joined by one dot, hyphen or the like, looked at once each.
 fn extend_right(chars: &[char], at: usize) -> usize {
     let mut end = at + 1;
-    let mut probe = at + 1;
-    while probe < chars.len() {
-        let c = chars[probe];
+    let mut joined = false;
+    let mut literal = false;
+    for (probe, &c) in chars.iter().enumerate().skip(at + 1) {
         // "a@b@c" and a domain literal are one address as far as masking goes.
-        if c.is_alphanumeric() || is_at(c) || matches!(c, '[') {
+        if c.is_alphanumeric() || is_at(c) || c == '[' || (c == ']' && literal) {
+            literal |= c == '[';
+            joined = false;
             end = probe + 1;
-        } else if c == ']' && chars[at + 1..probe].contains(&'[') {
-            end = probe + 1;
-        } else if !(is_invisible(c) || matches!(c, '.' | '-' | '_' | ':' | '。' | '．' | '｡') && next_is_word(chars, probe)) {
+        } else if matches!(c, '.' | '-' | '_' | ':' | '。' | '．' | '｡') && !joined {
+            joined = true;
+        } else if !is_invisible(c) {
             break;
         }
-        probe += 1;
     }
     end
-}
-
-fn next_is_word(chars: &[char], at: usize) -> bool {
-    chars[at + 1..].iter().find(|c| !is_invisible(**c)).is_some_and(|c| c.is_alphanumeric())
 }
 
 /// How many characters stand for an at sign here: itself, or percent- and entity-encoded (privacy B25, B26).
@@ -152,6 +157,15 @@ mod tests {
         for text in ["3 @ 5 EUR", "@handle says", "order 302-1234567-1234567", "50% off / 3*2=6", "100%40 & 5", "a@ b"] {
             assert_eq!(mask(text), text);
         }
+    }
+
+    #[test]
+    fn hostile_rows_cost_no_more_than_their_length() {
+        for row in ["@", "%40", "a@", "a@\u{200b}", "]", "a@[]", "&#64;", "a.@", "a@-"] {
+            let text = row.repeat(300_000);
+            mask(&text);
+        }
+        mask(&format!("a@{}", "\u{200b}".repeat(1_000_000)));
     }
 
     proptest! {

@@ -1,6 +1,8 @@
 //! Receiving and relaying over a real store: the ladder, golden messages in three languages, and that
 //! nothing of a writer is in what leaves, whatever the writer sends.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods)] // Helpers of tests may panic and speak.
+
 use std::path::Path;
 use std::time::Duration;
 

@@ -30,8 +30,11 @@ impl Keys {
     }
 }
 
+/// Picks the key of one kind of row.
+type Pick = fn(&Entity) -> Option<(i16, &[u8; 16])>;
+
 pub(crate) async fn current(s: &Session, needs: &Needs) -> Result<Current, Failure> {
-    let versions = |pick: fn(&Entity) -> Option<(i16, &[u8; 16])>| Keys::of(needs.versions.iter().filter_map(pick));
+    let versions = |pick: Pick| Keys::of(needs.versions.iter().filter_map(pick));
     let sellers = versions(|e| if let Entity::Seller(id) = e { Some((id.bucket().number(), id.as_bytes())) } else { None });
     let buyers = versions(|e| if let Entity::Buyer(id) = e { Some((0, id.as_bytes())) } else { None });
     let orders = versions(|e| if let Entity::Order(id) = e { Some((id.bucket().number(), id.as_bytes())) } else { None });

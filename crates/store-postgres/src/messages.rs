@@ -46,7 +46,7 @@ async fn by_known_ids(s: &Session, pair: PairId, hashes: &[[u8; 16]]) -> Result<
     if hashes.is_empty() {
         return Ok(Vec::new());
     }
-    let hashes: Vec<&[u8]> = hashes.iter().map(|h| octets(h)).collect();
+    let hashes: Vec<&[u8]> = hashes.iter().map(octets).collect();
     let columns = rows::MESSAGE.split(", ").map(|c| format!("m.{c}")).collect::<Vec<_>>().join(", ");
     let sql = format!(
         "SELECT {columns} FROM known_id k JOIN message m ON m.bucket = k.bucket AND m.id = k.message

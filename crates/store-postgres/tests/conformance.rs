@@ -1,5 +1,7 @@
 //! The conformance suite on a real PostgreSQL server, and what only a server can suffer.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods)] // Helpers of tests may panic and speak.
+
 use std::sync::Arc;
 use std::time::Instant;
 

@@ -1,5 +1,7 @@
 //! The conformance suite on SQLite, and what only an embedded database can suffer.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods)] // Helpers of tests may panic and speak.
+
 use std::sync::Arc;
 
 use store::{Changes, CommitError, Store, StoreError};

@@ -24,6 +24,8 @@ pub struct Limits {
     pub transactions: usize,
     /// Commands that were refused before the session is closed.
     pub bad_commands: usize,
+    /// Commands that lead nowhere (NOOP, RSET, VRFY, HELP) between two messages.
+    pub idle_commands: usize,
     /// Unknown recipients before the session is closed (product A5).
     pub unknown_recipients: usize,
 }
@@ -35,6 +37,7 @@ impl Default for Limits {
             recipients: 100,
             transactions: 10_000,
             bad_commands: 20,
+            idle_commands: 100,
             unknown_recipients: 10,
         }
     }
@@ -89,6 +92,8 @@ pub struct Session {
     offers_tls: bool,
     state: State,
     input: Vec<u8>,
+    /// Octets of `input` that were used: moved out once a read, not once a line.
+    used: usize,
     output: Vec<u8>,
     helo: Option<String>,
     reverse_path: Option<ReversePath>,
@@ -97,6 +102,7 @@ pub struct Session {
     discard: bool,
     transactions: usize,
     bad_commands: usize,
+    idle_commands: usize,
     unknown_recipients: usize,
 }
 
@@ -110,6 +116,7 @@ impl Session {
             offers_tls,
             state: State::Command,
             input: Vec::new(),
+            used: 0,
             output: Vec::new(),
             helo: None,
             reverse_path: None,
@@ -118,6 +125,7 @@ impl Session {
             discard: false,
             transactions: 0,
             bad_commands: 0,
+            idle_commands: 0,
             unknown_recipients: 0,
         };
         session.output.extend_from_slice(format!("220 {hostname} ESMTP\r\n").as_bytes());
@@ -126,6 +134,7 @@ impl Session {
 
     /// Takes bytes from the client.
     pub fn receive(&mut self, bytes: &[u8]) {
+        self.input.drain(..std::mem::take(&mut self.used));
         self.input.extend_from_slice(bytes);
     }
 
@@ -167,8 +176,8 @@ impl Session {
                 }
                 State::Data(mut reader) => {
                     let mut body = Vec::new();
-                    let (used, done) = reader.read(&self.input, &mut body);
-                    self.input.drain(..used);
+                    let (used, done) = reader.read(&self.input[self.used..], &mut body);
+                    self.used += used;
                     if !done {
                         self.state = State::Data(reader);
                         return if body.is_empty() { Step::Read } else { Step::Body(body) };
@@ -180,8 +189,8 @@ impl Session {
                 }
                 State::Chunk { mut reader, last } => {
                     let mut body = Vec::new();
-                    let (used, done) = reader.read(&self.input, &mut body);
-                    self.input.drain(..used);
+                    let (used, done) = reader.read(&self.input[self.used..], &mut body);
+                    self.used += used;
                     if !done {
                         self.state = State::Chunk { reader, last };
                         return if body.is_empty() { Step::Read } else { Step::Body(body) };
@@ -239,6 +248,7 @@ impl Session {
     /// Answers `Step::Message` and ends the transaction.
     pub fn answer_message(&mut self, reply: Reply) {
         self.state = State::Command;
+        self.idle_commands = 0;
         self.reset();
         let closes = reply.code == 421;
         self.reply(reply);
@@ -281,12 +291,14 @@ impl Session {
 
     /// The next command line without its CRLF, if it is complete.
     fn take_line(&mut self) -> Option<Vec<u8>> {
-        match memchr::memchr(b'\n', &self.input) {
+        let rest = &self.input[self.used..];
+        match memchr::memchr(b'\n', rest) {
             Some(end) if end < MAX_COMMAND_BYTES => {
-                let line: Vec<u8> = self.input.drain(..=end).collect();
+                let line = rest[..=end].to_vec();
+                self.used += end + 1;
                 Some(line)
             }
-            None if self.input.len() < MAX_COMMAND_BYTES => None,
+            None if rest.len() < MAX_COMMAND_BYTES => None,
             _ => {
                 self.close(Reply::new(500, "5.5.2", "the line is too long"));
                 None
@@ -312,6 +324,12 @@ impl Session {
     }
 
     fn request(&mut self, request: Request<std::borrow::Cow<'_, str>>, line: &[u8]) {
+        if matches!(request, Request::Noop { .. } | Request::Rset | Request::Vrfy { .. } | Request::Help { .. }) {
+            self.idle_commands += 1;
+            if self.idle_commands > self.limits.idle_commands {
+                return self.close(Reply::new(421, "4.7.0", "too many commands without a message; connect again"));
+            }
+        }
         match request {
             Request::Ehlo { host } => self.ehlo(&host),
             Request::Helo { host } => {
@@ -341,6 +359,7 @@ impl Session {
             Request::StartTls if self.offers_tls => {
                 // RFC 3207, section 4: whatever came in clear behind the command is not TLS and is not a command.
                 self.input.clear();
+                self.used = 0;
                 self.reply(Reply::new(220, "2.0.0", "go ahead"));
                 self.state = State::AwaitTls;
             }

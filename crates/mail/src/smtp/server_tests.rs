@@ -108,6 +108,8 @@ fn limits_hold() {
     assert!(d.closed && d.codes().contains(&"500"));
     let d = run(&("EHLO c\r\n".to_owned() + &"NONSENSE\r\n".repeat(30)));
     assert!(d.closed && d.codes().last() == Some(&"421"));
+    let d = run(&("EHLO c\r\n".to_owned() + &"NOOP\r\n".repeat(10_000)));
+    assert!(d.closed && d.codes().len() == 103, "idle commands end too");
     let d = run("EHLO c\r\nMAIL FROM:<a@x.example> SIZE=99999999999\r\n");
     assert_eq!(d.codes()[2], "552");
     let unknown: String = (0..20).map(|n| format!("RCPT TO:<n{n}@no.example>\r\n")).collect();

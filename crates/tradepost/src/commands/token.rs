@@ -51,7 +51,7 @@ pub(crate) async fn run(command: TokenCommand) -> anyhow::Result<()> {
             let name = name.unwrap_or_else(|| draw_name(&random));
             match operations::create_token(store.as_ref(), &random, SystemClock.now(), &name, scope).await {
                 Ok(text) => {
-                    say(&format!("{text}"));
+                    say(&text);
                     eprintln!("This is the only time it is shown. Its name is {name}.");
                     Ok(())
                 }

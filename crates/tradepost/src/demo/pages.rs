@@ -333,7 +333,7 @@ struct Shown {
 fn mailbox_page(demo: &Demo, started: &Started, person: &CastPerson, stored: &[StoredMail], shown: Shown) -> MailboxPage {
     let selected_id = shown.selected.as_ref().map(|m| m.id);
     let mails = stored.iter().rev().map(read).map(|m| {
-        let (from_name, from_address) = m.from_parts();
+        let (from_name, from_address) = m.author();
         MailRow {
             id: m.id.to_string(),
             from_name,
@@ -384,7 +384,7 @@ fn hidden_note(person: &CastPerson) -> String {
 }
 
 fn mail_view(started: &Started, person: &CastPerson, m: ReadMail, view: Option<String>) -> Mail {
-    let (_, from_address) = m.from_parts();
+    let (_, from_address) = m.author();
     let line = started.orders.iter().find(|l| l.buyer_alias == from_address || l.seller_alias == from_address);
     let has_html = m.html.is_some();
     let default = if has_html { "rendered" } else { "text" };

@@ -53,7 +53,7 @@ pub(crate) fn read(mail: &StoredMail) -> ReadMail {
 
 impl ReadMail {
     /// Display name and bare address of From.
-    pub(crate) fn from_parts(&self) -> (String, String) {
+    pub(crate) fn author(&self) -> (String, String) {
         match self.from.rsplit_once('<') {
             Some((name, address)) => (name.trim().trim_matches('"').to_owned(), address.trim_end_matches('>').to_owned()),
             None => (self.from.clone(), self.from.clone()),
