@@ -7,10 +7,11 @@ use std::time::Duration;
 use store::StoreError;
 use tokio::sync::Mutex;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, NoTls, Row, Statement};
+use tokio_postgres::{Client, Config, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::{Failure, store_error};
+use crate::tls;
 
 /// A server that does not answer is given up after this long, so that a client is told 451 within a second.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(700);
@@ -75,24 +76,9 @@ impl Link {
 }
 
 async fn connect(config: &Config) -> Result<Client, StoreError> {
-    let tls = tls_config();
-    let (client, connection) = match tls {
-        Some(tls) => {
-            let (client, connection) = config.connect(MakeRustlsConnect::new(tls)).await.map_err(|e| store_error(&e))?;
-            (client, tokio::spawn(async move { drop(connection.await) }))
-        }
-        None => {
-            let (client, connection) = config.connect(NoTls).await.map_err(|e| store_error(&e))?;
-            (client, tokio::spawn(async move { drop(connection.await) }))
-        }
-    };
-    drop(connection);
+    let tls = MakeRustlsConnect::new(tls::config(config.get_ssl_mode()));
+    let (client, connection) = config.connect(tls).await.map_err(|e| store_error(&e))?;
+    // Ends with the client; its errors are those of the calls.
+    tokio::spawn(async move { drop(connection.await) });
     Ok(client)
-}
-
-/// TLS with the system's roots, used when the URL's `sslmode` allows it and the server offers it.
-fn tls_config() -> Option<rustls::ClientConfig> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    (!roots.is_empty()).then(|| rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
 }

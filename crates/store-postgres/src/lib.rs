@@ -15,6 +15,7 @@ mod pairs;
 mod parties;
 mod read;
 mod store;
+mod tls;
 mod write;
 mod writer;
 

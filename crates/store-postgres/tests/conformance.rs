@@ -66,3 +66,12 @@ async fn a_server_that_trades_durability_for_speed_is_refused() {
     let Err(error) = PostgresStore::open(&url).await else { panic!("was taken") };
     assert!(error.to_string().contains("synchronous_commit"), "{error}");
 }
+
+#[tokio::test]
+async fn a_server_with_a_certificate_of_its_own_making_is_taken_unless_more_is_required() {
+    let server = Postgres::start_with_tls();
+    let store = PostgresStore::open(&server.url()).await.unwrap();
+    store.commit(Fixture::new(1).put()).await.unwrap();
+    let refused = PostgresStore::open(&format!("{}?sslmode=require", server.url())).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))));
+}

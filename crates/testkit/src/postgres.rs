@@ -18,6 +18,16 @@ impl Postgres {
     /// Starts a server with its defaults, which keep what is committed.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// The same with TLS and a certificate of its own making, as Debian's package sets it up.
+    #[must_use]
+    pub fn start_with_tls() -> Self {
+        Self::start_with("ssl = on\n")
+    }
+
+    fn start_with(settings: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("tp-pg").tempdir().unwrap();
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
         let data = folder.path().join("data");
@@ -29,6 +39,13 @@ impl Postgres {
             .status()
             .unwrap();
         assert!(made.success(), "initdb failed");
+        if !settings.is_empty() {
+            let script = format!(
+                "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=pg.test -keyout server.key -out server.crt 2>/dev/null && chmod 600 server.key && printf '{settings}' >> postgresql.conf"
+            );
+            let done = as_postgres(Path::new("/bin/sh"), &data).args(["-c", &script]).status().unwrap();
+            assert!(done.success(), "the certificate could not be made");
+        }
         let port = free_port();
         let server = Self::run(folder.path(), port);
         let postgres = Self { folder, port, server };

@@ -9,8 +9,8 @@ use serde::Deserialize;
 /// Separates section and key in an environment variable: `TRADEPOST_DATABASE__URL`.
 const ENV_SEPARATOR: &str = "__";
 const ENV_PREFIX: &str = "TRADEPOST_";
-/// The one key outside a section. Other variables of the prefix are flags, or somebody else's.
-const ENV_TOP_LEVEL: &str = "DATA_DIR";
+/// Keys outside a section. Other variables of the prefix are flags, or somebody else's.
+const ENV_TOP_LEVEL: [&str; 3] = ["DATA_DIR", "DKIM", "MARKETPLACE"];
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
@@ -216,7 +216,9 @@ pub(crate) fn parse(text: &str, name: &str, overrides: &[(String, Vec<String>, S
 fn overrides(variables: impl Iterator<Item = (String, String)>) -> anyhow::Result<Vec<(String, Vec<String>, String)>> {
     let mut found = Vec::new();
     for (name, value) in variables {
-        let Some(key) = name.strip_prefix(ENV_PREFIX).filter(|key| key.contains(ENV_SEPARATOR) || *key == ENV_TOP_LEVEL) else { continue };
+        let Some(key) = name.strip_prefix(ENV_PREFIX).filter(|key| key.contains(ENV_SEPARATOR) || ENV_TOP_LEVEL.contains(key)) else {
+            continue;
+        };
         let (key, value) = match key.strip_suffix("_FILE") {
             Some(key) => {
                 let secret =
