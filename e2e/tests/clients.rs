@@ -375,3 +375,42 @@ fn dkim_alone_aligns_a_writer() {
     let tampered = String::from_utf8(signed).unwrap().replace("hola", "adios");
     assert_eq!(world.send(service.smtp, "bounce@elsewhere.test", &[&pair.seller_alias], tampered.as_bytes()).code, 550);
 }
+
+#[test]
+fn field_names_that_parsers_read_differently_lend_nobody_another_writers_name() {
+    let (world, service, pair) = world();
+    let me = "morgan@elsewhere.test";
+    for head in [
+        format!("Fr om: {me}\r\nFrom: {}\r\n", pair.seller),
+        format!("Fr om: {me}\r\njunk without colon\r\nFrom: {}\r\n", pair.seller),
+        format!(" From: {me}\r\nFrom: {}\r\n", pair.seller),
+        format!("From : {me}\r\nX: y\r\n\tFrom: {}\r\n", pair.seller),
+        format!("From: {}\r\nFrom\t: {me}\r\n", pair.seller),
+    ] {
+        let octets = format!("{head}Subject: x\r\n\r\nforged\r\n");
+        let e = world.send(service.smtp, me, &[&pair.buyer_alias], octets.as_bytes());
+        assert!(!e.is_accepted(), "{head:?} was taken");
+    }
+    assert_eq!(world.mailboxes.count(&pair.buyer), 0);
+}
+
+#[test]
+fn an_abandoned_transactions_recipient_gets_nothing() {
+    let (world, service, pair) = world();
+    service.put_pair(2);
+    let other = service.put_order(1, 2, "302-two");
+    let mut stream = TcpStream::connect(service.smtp).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let lines = format!(
+        "EHLO c\r\nMAIL FROM:<{me}>\r\nRCPT TO:<{first}>\r\nRSET\r\nMAIL FROM:<{me}>\r\nRCPT TO:<{second}>\r\nDATA\r\nFrom: {me}\r\n\r\nfor one\r\n.\r\nQUIT\r\n",
+        me = pair.seller,
+        first = other.buyer_alias,
+        second = pair.buyer_alias
+    );
+    stream.write_all(lines.as_bytes()).unwrap();
+    let mut said = String::new();
+    stream.read_to_string(&mut said).unwrap();
+    assert!(said.contains("accepted as"), "{said}");
+    world.nth(&pair.buyer, 1);
+    assert_eq!(world.mailboxes.count(&other.buyer), 0);
+}

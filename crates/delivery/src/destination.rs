@@ -6,25 +6,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::delivery::AttemptOutcome;
+use mail::smtp::client::Tls;
 use operations::{Attempt, ReadyDelivery, postpone_delivery, record_attempt};
 use tokio::sync::Notify;
 
 use crate::mx::{self, NoHost, Route};
 use crate::outgoing::Shared;
-use crate::session::{OpenSession, Transaction};
+use crate::session::{HostFailure, OpenSession, Transaction};
 
 /// A connection without work is kept this long.
 const IDLE: Duration = Duration::from_secs(10);
 /// Transactions on one connection; some servers dislike endless ones.
 const MAX_USES: usize = 1_000;
 /// Deliveries that wait in memory for one destination; the rest waits in the store.
-const MAX_WAITING: usize = 2_000;
+const MAX_WAITING: usize = 500;
 /// What found no room, or waited so long that its lease could end during the attempt, is due again after this long.
-const POSTPONE: Duration = Duration::from_secs(15);
+const POSTPONE: Duration = Duration::from_secs(60);
 /// Longest attempt: connecting, the envelope and ten minutes for the final reply (RFC 5321, section 4.5.3.2).
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(20 * 60);
-/// How often a result that the store did not take is offered again, a second apart and more.
-const RECORD_TRIES: u32 = 6;
+/// Longest wait before a result that the store did not take is offered again.
+const LONGEST_RECORD_WAIT: Duration = Duration::from_secs(30);
 
 #[derive(Default)]
 struct State {
@@ -48,13 +49,16 @@ impl Destination {
     /// Takes a delivery; starts a connection if all are busy. Without room it is given back to the store.
     pub(crate) fn push(self: &Arc<Self>, shared: &Arc<Shared>, ready: ReadyDelivery) {
         let mut state = self.lock();
-        if state.waiting.len() >= MAX_WAITING {
+        // With one route for all there is nobody else to keep room for.
+        let shares = matches!(shared.settings.route, Route::Mx { .. });
+        if shares && state.waiting.len() >= MAX_WAITING {
             drop(state);
             let task = Arc::clone(shared);
             shared.tasks.spawn(async move { postpone(&task, &ready).await });
             return;
         }
-        shared.in_memory.fetch_add(1, Ordering::Relaxed);
+        shared.deliveries_held.fetch_add(1, Ordering::Relaxed);
+        shared.octets_held.fetch_add(ready.content.len(), Ordering::Relaxed);
         state.waiting.push_back(ready);
         if state.idle >= state.waiting.len() || state.workers >= shared.settings.connections_per_destination {
             drop(state);
@@ -76,12 +80,15 @@ impl Destination {
     async fn work(self: Arc<Self>, shared: &Arc<Shared>) {
         let mut session: Option<Box<OpenSession>> = None;
         while let Some(ready) = self.next().await {
-            let counted = Counted(shared);
+            let counted = Held { shared, octets: ready.content.len() };
             if !has_time(shared, &ready) {
                 postpone(shared, &ready).await;
                 continue;
             }
-            let (attempt, kept) = self.attempt(shared, session.take(), &ready).await;
+            // A server that answers octet by octet is left before the lease ends.
+            let outcome = tokio::time::timeout(LONGEST_ATTEMPT, self.attempt(shared, session.take(), &ready)).await;
+            let late = Attempt { outcome: AttemptOutcome::Transient, status: "4.4.2".to_owned() };
+            let (attempt, kept) = outcome.unwrap_or((late, None));
             session = kept.filter(|s| s.used < MAX_USES);
             record(shared, &ready, &attempt).await;
             drop(counted);
@@ -133,14 +140,14 @@ impl Destination {
         };
         let mut last = transient("4.4.1");
         for host in hosts {
-            match OpenSession::open(&host, &shared.settings.hostname, shared.tls(), shared.credentials()).await {
+            match open(shared, &host).await {
                 Ok(session) => match session.send(ready).await {
                     // Another host may be free when one is busy; what is permanent is so for all.
                     Transaction::Done(attempt, kept) if attempt.outcome != AttemptOutcome::Transient => return (attempt, kept),
                     Transaction::Done(attempt, _) => last = attempt,
                     Transaction::Stale => last = transient("4.4.2"),
                 },
-                Err(failure) => last = transient(&failure.status),
+                Err(failure) => last = transient(failure.status()),
             }
         }
         (last, None)
@@ -151,12 +158,26 @@ impl Destination {
     }
 }
 
-/// A delivery in memory, until it is dropped.
-struct Counted<'a>(&'a Shared);
+/// Opens a session; a host whose TLS is broken is spoken to in clear, unless a password is at stake (RFC 7435).
+async fn open(shared: &Shared, host: &mx::Host) -> Result<OpenSession, HostFailure> {
+    let (hostname, credentials) = (&shared.settings.hostname, shared.credentials());
+    let wanted = if credentials.is_some() { Tls::Required } else { Tls::Opportunistic };
+    match OpenSession::open(host, hostname, shared.tls(), wanted, credentials).await {
+        Err(HostFailure::Tls) if wanted == Tls::Opportunistic => OpenSession::open(host, hostname, shared.tls(), Tls::No, None).await,
+        opened => opened,
+    }
+}
 
-impl Drop for Counted<'_> {
+/// A delivery in memory, until it is dropped.
+struct Held<'a> {
+    shared: &'a Shared,
+    octets: usize,
+}
+
+impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.0.in_memory.fetch_sub(1, Ordering::Relaxed);
+        self.shared.deliveries_held.fetch_sub(1, Ordering::Relaxed);
+        self.shared.octets_held.fetch_sub(self.octets, Ordering::Relaxed);
     }
 }
 
@@ -171,9 +192,11 @@ async fn postpone(shared: &Shared, ready: &ReadyDelivery) {
     }
 }
 
-/// Records the attempt. A store that is away is waited for: a lost mark would deliver the message twice.
+/// Records the attempt. A store that is away is waited for as long as the lease holds: a lost mark would
+/// deliver the message twice.
 async fn record(shared: &Shared, ready: &ReadyDelivery, attempt: &Attempt) {
-    for n in 0..RECORD_TRIES {
+    let mut wait = Duration::from_millis(500);
+    loop {
         match record_attempt(&shared.ctx, ready, attempt).await {
             Ok(Some(state)) => {
                 tracing::info!(id = %ready.id(), state = state.as_str(), status = attempt.status, "delivery attempted");
@@ -183,11 +206,13 @@ async fn record(shared: &Shared, ready: &ReadyDelivery, attempt: &Attempt) {
                 tracing::warn!(id = %ready.id(), "another process took the delivery over meanwhile");
                 return;
             }
-            Err(error) => {
-                tracing::error!(id = %ready.id(), %error, "the result of an attempt was not taken");
-                tokio::time::sleep(Duration::from_secs(1 << n)).await;
-            }
+            Err(error) => tracing::error!(id = %ready.id(), %error, "the result of an attempt was not taken"),
         }
+        if ready.delivery.lease.is_none_or(|lease| lease.until_at <= shared.ctx.clock.now()) {
+            return;
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(LONGEST_RECORD_WAIT);
     }
 }
 

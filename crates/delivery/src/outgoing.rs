@@ -16,11 +16,12 @@ use crate::tls;
 
 /// How often the store is asked for what is due.
 const POLL: Duration = Duration::from_secs(1);
-/// How many deliveries are leased at once.
-const LEASE_BATCH: usize = 200;
+/// How many deliveries are leased at once: with the largest messages, what comes above the limit of octets.
+const LEASE_BATCH: usize = 16;
 /// Deliveries in memory over all destinations. Beyond it the hand-over fills, then what is accepted waits in
 /// the store: accepting never waits for delivering.
-const MAX_IN_MEMORY: usize = 2_000;
+const MAX_DELIVERIES_HELD: usize = 2_000;
+const MAX_OCTETS_HELD: usize = 128 << 20;
 /// When memory is full, how soon it is looked at again.
 const FULL_PAUSE: Duration = Duration::from_millis(5);
 /// How long connections that have work are waited for at the end; what is left is leased again after the restart.
@@ -45,8 +46,10 @@ pub(crate) struct Shared {
     pub(crate) settings: DeliverySettings,
     pub(crate) resolver: TokioResolver,
     pub(crate) tasks: tokio::runtime::Handle,
-    /// Deliveries in memory: with their content, the memory that delivering takes.
-    pub(crate) in_memory: AtomicUsize,
+    /// Deliveries in memory.
+    pub(crate) deliveries_held: AtomicUsize,
+    /// Octets of their content.
+    pub(crate) octets_held: AtomicUsize,
     opportunistic: TlsConnector,
     verified: TlsConnector,
 }
@@ -79,7 +82,8 @@ impl Deliverer {
             settings,
             resolver,
             tasks: tokio::runtime::Handle::current(),
-            in_memory: AtomicUsize::new(0),
+            deliveries_held: AtomicUsize::new(0),
+            octets_held: AtomicUsize::new(0),
             opportunistic: tls::opportunistic(),
             verified: tls::verified(),
         };
@@ -111,7 +115,10 @@ impl Deliverer {
     }
 
     fn room(&self) -> usize {
-        MAX_IN_MEMORY.saturating_sub(self.shared.in_memory.load(Ordering::Relaxed))
+        if self.shared.octets_held.load(Ordering::Relaxed) >= MAX_OCTETS_HELD {
+            return 0;
+        }
+        MAX_DELIVERIES_HELD.saturating_sub(self.shared.deliveries_held.load(Ordering::Relaxed))
     }
 
     /// Whatever is due, until nothing more is or there is no room.

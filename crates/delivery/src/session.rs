@@ -35,8 +35,20 @@ pub(crate) struct OpenSession {
 
 /// How a host was wrong before any transaction; always transient.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct HostFailure {
-    pub(crate) status: String,
+pub(crate) enum HostFailure {
+    /// STARTTLS was offered but no TLS came of it.
+    Tls,
+    /// Anything else, with its status code.
+    Other(String),
+}
+
+impl HostFailure {
+    pub(crate) fn status(&self) -> &str {
+        match self {
+            Self::Tls => "4.7.5",
+            Self::Other(status) => status,
+        }
+    }
 }
 
 /// What came of one transaction.
@@ -53,20 +65,20 @@ impl OpenSession {
         host: &Host,
         hostname: &str,
         tls: &TlsConnector,
+        wanted: Tls,
         credentials: Option<(String, String)>,
     ) -> Result<Self, HostFailure> {
-        let transient = |status: &str| HostFailure { status: status.to_owned() };
+        let transient = |status: &str| HostFailure::Other(status.to_owned());
         let connect = TcpStream::connect((host.address, host.port));
         let stream = timeout(CONNECT_TIMEOUT, connect).await.map_err(|_| transient("4.4.1"))?.map_err(|_| transient("4.4.1"))?;
         let _ = stream.set_nodelay(true);
-        let wanted = if credentials.is_some() { Tls::Required } else { Tls::Opportunistic };
         let mut open = Self { stream: Box::new(stream), session: Session::new(hostname, wanted, credentials), used: 0 };
         loop {
             match open.next_step(COMMAND_TIMEOUT).await.map_err(|_| transient("4.4.2"))? {
                 Step::Ready => return Ok(open),
-                Step::StartTls => open = open.start_tls(host, tls).await.ok_or_else(|| transient("4.7.5"))?,
+                Step::StartTls => open = open.start_tls(host, tls).await.ok_or(HostFailure::Tls)?,
                 // A host that refuses the session says nothing about the recipient (RFC 5321, section 3.8).
-                Step::Failed(reply) => return Err(HostFailure { status: status_of(&reply) }),
+                Step::Failed(reply) => return Err(HostFailure::Other(status_of(&reply))),
                 _ => {}
             }
         }
@@ -97,8 +109,12 @@ impl OpenSession {
                 Ok(Step::Read) => replies += 1,
                 Ok(_) => {}
                 Err(_) if self.used > 0 && replies == 0 => return Transaction::Stale,
-                // Nothing was promised: the next server may or may not have it (RFC 5321, section 4.2.5).
-                Err(_) => return Transaction::Done(Attempt { outcome: AttemptOutcome::Transient, status: "4.4.2".to_owned() }, None),
+                // A refusal that was said before the connection broke counts. Otherwise nothing was promised: the next
+                // server may or may not have it (RFC 5321, section 4.2.5).
+                Err(_) => match self.session.take_refusal() {
+                    Some(refusal) => return Transaction::Done(attempt_of(&refusal), None),
+                    None => return Transaction::Done(Attempt { outcome: AttemptOutcome::Transient, status: "4.4.2".to_owned() }, None),
+                },
             }
         }
     }

@@ -90,7 +90,7 @@ fn extend_right(chars: &[char], at: usize) -> usize {
     let mut literal = false;
     for (probe, &c) in chars.iter().enumerate().skip(at + 1) {
         // "a@b@c" and a domain literal are one address as far as masking goes.
-        if c.is_alphanumeric() || is_at(c) || c == '[' || (c == ']' && literal) {
+        if is_word(c) || is_at(c) || c == '[' || (c == ']' && literal) {
             literal |= c == '[';
             joined = false;
             end = probe + 1;
@@ -105,7 +105,7 @@ fn extend_right(chars: &[char], at: usize) -> usize {
 
 /// How many characters stand for an at sign here: itself, or percent- and entity-encoded (privacy B25, B26).
 fn at_width(chars: &[char], at: usize) -> usize {
-    const ENCODED: [&str; 4] = ["%40", "&#64;", "&#x40;", "&commat;"];
+    const ENCODED: [&str; 5] = ["%40", "%2540", "&#64;", "&#x40;", "&commat;"];
     match chars[at] {
         c if is_at(c) => 1,
         '%' | '&' => ENCODED.iter().find(|e| is_written(chars, at, e)).map_or(0, |e| e.len()),
@@ -121,8 +121,13 @@ fn is_at(c: char) -> bool {
     matches!(c, '@' | '＠' | '﹫')
 }
 
+/// A letter or digit, or an accent that follows its letter, as some systems write them.
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '\u{300}'..='\u{36f}')
+}
+
 fn is_local(c: char) -> bool {
-    c.is_alphanumeric() || ".!#$%&'*+-/=?^_`{|}~．＿－".contains(c)
+    is_word(c) || ".!#$%&'*+-/=?^_`{|}~．＿－".contains(c)
 }
 
 /// Characters without width that could hide an address from a search.
@@ -149,6 +154,7 @@ mod tests {
         assert_eq!(mask("ana＠x．example and a\u{200b}na@x\u{ad}.example"), "[x] and [x]");
         assert_eq!(mask("\"ana lopez\"@x.example"), "[x]");
         assert_eq!(mask("ana%40x.example, ana&#64;x.example & ana&#X40;x.example"), "[x], [x] & [x]");
+        assert_eq!(mask("jose\u{301}@bu\u{308}cher.example, ana%2540x.example"), "[x], [x]");
         assert_eq!(mask("root@localhost, ana@[192.0.2.1]"), "[x], [x]");
     }
 

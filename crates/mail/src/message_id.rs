@@ -18,7 +18,7 @@ impl MessageId {
     /// Takes an id without brackets; `None` if it is empty, too long or holds white space or brackets.
     #[must_use]
     pub fn new(id: &str) -> Option<Self> {
-        let bad = |c: char| c.is_whitespace() || c.is_control() || c == '<' || c == '>';
+        let bad = |c: char| !c.is_ascii_graphic() || c == '<' || c == '>';
         (!id.is_empty() && id.len() <= MAX_MESSAGE_ID && !id.chars().any(bad)).then(|| Self(id.to_owned()))
     }
 

@@ -51,6 +51,9 @@ pub(crate) async fn add(ctx: &Context, changes: &mut Changes, notice: &Notice<'_
         ("notice_alias_closed", _) | (_, None) => "pair".to_owned(),
         (_, Some(conversation)) => conversation.to_string(),
     };
+    // Per person told, by a MAC that names nobody.
+    let who = ctx.master_key.mac(b"tradepost/notice/v1", notice.to.canonical().as_bytes());
+    let scope = who[..8].iter().fold(format!("{scope}/"), |text, b| format!("{text}{b:02x}"));
     let hour = now.0.div_euclid(HOUR_MICROS);
     let key = |hour: i64| {
         if is_told_once(notice.cause) {

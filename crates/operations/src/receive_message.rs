@@ -34,6 +34,8 @@ const MAX_RECEIVED: usize = 50;
 const MAX_COPIES_BYTES: usize = 256 << 20;
 /// Messages above this size are read on a thread that may be busy for long.
 const HEAVY_BYTES: usize = 64 << 10;
+/// Larger messages do not wait in memory: delivery reads them from the store.
+const MAX_HANDED_BYTES: usize = 256 << 10;
 /// How many mails of unknown systems to one alias are noted a day; what comes above is accepted and forgotten.
 const NOTES_PER_DAY: i64 = 50;
 
@@ -172,7 +174,8 @@ struct Batch {
 /// One commit for all; then what was queued goes to delivery straight from memory.
 async fn commit(ctx: &Context, mut batch: Batch) -> Result<Vec<Id>, CommitError> {
     // Without room in the hand-over nobody holds the delivery: the poller takes it at once.
-    let permits = if batch.ready.is_empty() { None } else { ctx.handoff.try_reserve_many(batch.ready.len()).ok() };
+    let too_large = batch.ready.iter().any(|r| r.content.len() > MAX_HANDED_BYTES);
+    let permits = if batch.ready.is_empty() || too_large { None } else { ctx.handoff.try_reserve_many(batch.ready.len()).ok() };
     if permits.is_none() {
         batch.changes.deliveries.iter_mut().for_each(|d| d.lease = None);
     }
@@ -273,7 +276,8 @@ async fn to_alias(
         return Err(StoreError::Corrupt(format!("pair {} has an alias but no row", target.pair)));
     };
     let author = author(ctx, received, reading, marketplace, &facts, target.reaches).await?;
-    let joined = join(evidence(&facts, reading));
+    // C3: only a party joins.
+    let joined = if matches!(author, Author::Party(_)) { join(evidence(&facts, reading)) } else { None };
     let order =
         order_of_message(&facts.orders, joined.as_ref().and_then(|(c, _)| c.order), &reading.content.subject, &reading.content.text, now);
     let decision = decide(&Facts {

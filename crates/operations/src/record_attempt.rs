@@ -9,7 +9,7 @@ use domain::{Role, texts};
 use store::{BodyKind, Changes, CommitError, DeliveryUpdate, FactsQuery, Guard, NewEntry, SealedMessage, StoreError};
 
 use crate::bodies;
-use crate::context::{Context, LEASE, ReadyDelivery};
+use crate::context::{Context, LEASE, ReadyDelivery, TRIES};
 use crate::metrics::Metrics;
 use crate::notices::{self, Notice};
 
@@ -55,43 +55,50 @@ pub async fn record_attempt(ctx: &Context, ready: &ReadyDelivery, attempt: &Atte
     let now = ctx.clock.now();
     let id = ready.delivery.message;
     let (state, due_at) = after_attempt(&ready.delivery, &attempt.outcome, now, ctx.random.as_ref());
-    let Some(sealed) = ctx.store.find_message(id, &[BodyKind::View]).await? else { return Ok(None) };
     let attempts = ready.delivery.attempts + 1;
-    let mut changes = Changes::default();
-    changes.guards.push(Guard::Fence(id, lease.fence));
-    changes.delivery_updates.push(DeliveryUpdate {
-        message: id,
-        state: state.clone(),
-        attempts,
-        due_at,
-        lease: None,
-        last_status: Some(attempt.status.clone()),
-    });
-    let chain = (sealed.message.pair, sealed.message.seller);
-    changes.entries.push(NewEntry::new(
-        chain,
-        Some(id),
-        "delivery.attempted",
-        now,
-        ctx.salt(),
-        [
-            ("attempt", Some(attempts.into())),
-            ("state", Some(state.as_str().into())),
-            ("status", Some(attempt.status.as_str().into())),
-            ("next_at", (state == DeliveryState::Deferred).then(|| due_at.0.into())),
-        ],
-    ));
-    if state == DeliveryState::Bounced {
-        tell_author(ctx, &mut changes, &sealed).await?;
-    }
-    match ctx.store.commit(changes).await {
-        Ok(_) => {
-            Metrics::count(&ctx.metrics.attempts, state.as_str());
-            Ok(Some(state))
+    for _ in 0..TRIES {
+        let Some(sealed) = ctx.store.find_message(id, &[BodyKind::View]).await? else { return Ok(None) };
+        if sealed.delivery.as_ref().and_then(|d| d.lease).map(|l| l.fence) != Some(lease.fence) {
+            return Ok(None);
         }
-        Err(CommitError::Conflict) => Ok(None),
-        Err(CommitError::Store(error)) => Err(error),
+        let mut changes = Changes::default();
+        changes.guards.push(Guard::Fence(id, lease.fence));
+        changes.delivery_updates.push(DeliveryUpdate {
+            message: id,
+            state: state.clone(),
+            attempts,
+            due_at,
+            lease: None,
+            last_status: Some(attempt.status.clone()),
+        });
+        let chain = (sealed.message.pair, sealed.message.seller);
+        changes.entries.push(NewEntry::new(
+            chain,
+            Some(id),
+            "delivery.attempted",
+            now,
+            ctx.salt(),
+            [
+                ("attempt", Some(attempts.into())),
+                ("state", Some(state.as_str().into())),
+                ("status", Some(attempt.status.as_str().into())),
+                ("next_at", (state == DeliveryState::Deferred).then(|| due_at.0.into())),
+            ],
+        ));
+        if state == DeliveryState::Bounced {
+            tell_author(ctx, &mut changes, &sealed).await?;
+        }
+        match ctx.store.commit(changes).await {
+            Ok(_) => {
+                Metrics::count(&ctx.metrics.attempts, state.as_str());
+                return Ok(Some(state));
+            }
+            // Either the lease went to somebody else, or a notice was told meanwhile: look again.
+            Err(CommitError::Conflict) => {}
+            Err(CommitError::Store(error)) => return Err(error),
+        }
     }
+    Err(StoreError::Unavailable("the facts changed again and again".to_owned()))
 }
 
 /// Gives a delivery back without an attempt; whoever has room leases it after `wait`.

@@ -55,7 +55,9 @@ pub(crate) fn relay(ctx: &Context, r: &Relay<'_>) -> Relayed {
     };
     let mask = text(locale, "mask_address", &[]);
     let masking = Masking { mask: &mask };
-    let (subject, masked_subject) = mask_text(&subject(r), &masking);
+    // Masked before it is cut: a cut in front of the at sign would leave the local-part.
+    let (whole_subject, masked_subject) = mask_text(&r.content.subject, &masking);
+    let subject = subject(r, &whole_subject);
     let (body, masked_text) = mask_text(r.content.text.trim_end(), &masking);
     let body_html = r.content.html.as_ref().map(|h| html::mask(h, &masking));
     let masked_html = body_html.as_ref().map_or(0, |(_, n)| *n);
@@ -134,8 +136,8 @@ fn banner(r: &Relay<'_>, locale: &str) -> String {
 
 /// The writer's subject; to the seller with the order id once, behind reply prefixes so that clients still
 /// see one thread; to the buyer without it.
-fn subject(r: &Relay<'_>) -> String {
-    let mut subject: String = r.content.subject.chars().take(MAX_SUBJECT).collect();
+fn subject(r: &Relay<'_>, masked: &str) -> String {
+    let mut subject: String = masked.chars().take(MAX_SUBJECT).collect();
     for order in &r.facts.orders {
         subject = subject.replace(&format!("[{}]", order.shop_id), " ");
     }
@@ -173,7 +175,8 @@ fn text_files(parts: &[Part], locale: &str, masking: &Masking<'_>) -> (Vec<TextF
         .iter()
         .filter_map(|p| p.text.as_ref())
         .map(|(name, content)| {
-            let (name, in_name) = mask_text(&safe_name(name, locale), masking);
+            let (name, in_name) = mask_text(name, masking);
+            let name = safe_name(&name, locale);
             let (text, in_text) = mask_text(content, masking);
             masked += in_name + in_text;
             TextFile { name, text }

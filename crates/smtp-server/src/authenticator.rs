@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
-use mail::{Domain, ReversePath};
+use mail::{Domain, Mailbox, ReversePath};
 use mail_auth::dmarc::verify::DmarcParameters;
 use mail_auth::spf::verify::SpfParameters;
 use mail_auth::{
@@ -74,18 +74,22 @@ impl Authenticator {
 
     async fn check(&self, client: IpAddr, helo: &str, reverse_path: &ReversePath, octets: &[u8]) -> Authentication {
         let Some(message) = AuthenticatedMessage::parse(octets) else { return Authentication::default() };
+        if is_oversize(&message) {
+            return Authentication::default();
+        }
         let spf = self.spf(client.to_canonical(), helo, reverse_path).await;
-        let signatures = memchr_count(&message);
+        let signatures = count_signatures(&message);
         let dkim = if signatures > MAX_SIGNATURES { Vec::new() } else { self.inner.verify_dkim(self.parameters(&message)).await };
         let mail_from = reverse_path.as_ref().map_or("", |m| m.domain().as_str());
         let dmarc = self.inner.verify_dmarc(self.parameters(DmarcParameters::new(&message, &dkim, mail_from, &spf))).await;
         let from = message.froms().first().and_then(|f| f.rsplit_once('@')).and_then(|(_, d)| Domain::parse(d).ok());
         let by_record = [dmarc.spf_result(), dmarc.dkim_result()];
-        let aligned = if dmarc.dmarc_record().is_none() {
-            from.is_some_and(|from| same_domain(&from, &spf, mail_from, &dkim))
-        } else {
-            by_record.contains(&&DmarcResult::Pass)
-        };
+        let aligned = agree_on_author(&message, octets)
+            && if dmarc.dmarc_record().is_none() {
+                from.is_some_and(|from| same_domain(&from, &spf, mail_from, &dkim))
+            } else {
+                by_record.contains(&&DmarcResult::Pass)
+            };
         Authentication { spf: spf_verdict(spf.result()), dkim: dkim_verdict(&dkim, signatures), dmarc: dmarc_verdict(&by_record), aligned }
     }
 
@@ -142,7 +146,25 @@ fn resolver_config(servers: &[SocketAddr]) -> (ResolverConfig, ResolverOpts) {
     (ResolverConfig::from_parts(None, Vec::new(), name_servers), options)
 }
 
-fn memchr_count(message: &AuthenticatedMessage<'_>) -> usize {
+/// Whether the library that checked and the reader that names the author see the same one From: a field name
+/// that only one of them takes for From would let somebody write in another's name (product B2).
+fn agree_on_author(message: &AuthenticatedMessage<'_>, octets: &[u8]) -> bool {
+    let (fields, _) = mail::mime::Fields::read(octets);
+    let Ok(author) = fields.originator() else { return false };
+    let is_author = |from: &String| Mailbox::parse(from).is_ok_and(|m| m.canonical() == author.mailbox.canonical());
+    !message.froms().is_empty() && message.froms().iter().all(is_author)
+}
+
+/// The work on a signature grows with the square of its field list; no real one comes near these sizes.
+fn is_oversize(message: &AuthenticatedMessage<'_>) -> bool {
+    const HEADER_BYTES: usize = 512 << 10;
+    const SIGNATURE_BYTES: usize = 16 << 10;
+    let is_signature = |name: &[u8]| name.trim_ascii().to_ascii_lowercase().ends_with(b"signature");
+    message.raw_headers().len() > HEADER_BYTES
+        || message.raw_parsed_headers().iter().any(|(n, v)| is_signature(n) && v.len() > SIGNATURE_BYTES)
+}
+
+fn count_signatures(message: &AuthenticatedMessage<'_>) -> usize {
     message.raw_parsed_headers().iter().filter(|(name, _)| name.trim_ascii().eq_ignore_ascii_case(b"DKIM-Signature")).count()
 }
 

@@ -53,6 +53,7 @@ impl Clients {
 
     /// Lets a session in, or not.
     pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Ticket> {
+        let address = network(address);
         let mut all = self.lock();
         if all.0 >= self.limits.sessions {
             return None;
@@ -73,6 +74,14 @@ impl Clients {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, (usize, HashMap<IpAddr, Client>)> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One client in IPv6 has a whole /64.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),
     }
 }
 

@@ -21,6 +21,8 @@ use crate::connection::{Connection, Ended, Shared};
 const LARGE_AT_ONCE: usize = 4;
 /// A TLS handshake that takes longer is given up.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+/// At the end, how long a client that is sending a message is waited for.
+const DRAIN: Duration = Duration::from_secs(20);
 /// After an accept failed for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -101,7 +103,11 @@ async fn accept(
         }
     }
     drop(listener);
-    while sessions.join_next().await.is_some() {}
+    // Nothing was promised to who is still sending by then; the set ends its tasks when it is dropped.
+    let ended = async { while sessions.join_next().await.is_some() {} };
+    if tokio::time::timeout(DRAIN, ended).await.is_err() {
+        tracing::info!("some sessions were still sending and are cut off");
+    }
 }
 
 /// Waits until the server is to end.

@@ -61,6 +61,11 @@ impl Link {
         Self { config, session: Mutex::new(None) }
     }
 
+    /// Lets the session go; the next call opens another.
+    pub(crate) async fn forget(&self) {
+        *self.session.lock().await = None;
+    }
+
     /// The session, opened if there is none.
     pub(crate) async fn session(&self) -> Result<Arc<Session>, StoreError> {
         let mut slot = self.session.lock().await;

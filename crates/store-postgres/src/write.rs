@@ -41,21 +41,28 @@ pub(crate) async fn rows(s: &Session, writes: &Writes) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A row that another process put meanwhile is left as it is, and the commit decided anew: nobody can lock
+/// a row that is not there yet.
+fn one_row(affected: u64) -> Result<(), Failure> {
+    if affected == 1 { Ok(()) } else { Err(Failure::Constraint) }
+}
+
 async fn sellers(s: &Session, writes: &Writes) -> Result<(), Failure> {
     for x in &writes.sellers {
-        s.execute(
+        one_row(s.execute(
             "INSERT INTO seller (bucket, id, marketplace, shop_id, business_name, email, customer_service_email, approved_senders, approved_carriers, locale, updated_at, version)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
              ON CONFLICT (bucket, id) DO UPDATE SET business_name = excluded.business_name, email = excluded.email,
                customer_service_email = excluded.customer_service_email, approved_senders = excluded.approved_senders,
-               approved_carriers = excluded.approved_carriers, locale = excluded.locale, updated_at = excluded.updated_at, version = excluded.version",
+               approved_carriers = excluded.approved_carriers, locale = excluded.locale, updated_at = excluded.updated_at, version = excluded.version
+             WHERE seller.version = excluded.version - 1",
             &[
                 &x.id.bucket().number(), &x.id.as_bytes().as_slice(), &x.marketplace.as_str(), &x.shop_id, &x.business_name, &x.email.to_wire(),
                 &x.customer_service_email.to_wire(), &mailboxes_to_text(&x.approved_senders), &domains_to_text(&x.approved_carriers), &x.locale,
                 &x.updated_at.map(|t| t.0), &x.version,
             ],
         )
-        .await?;
+        .await?)?;
         s.execute("DELETE FROM seller_address WHERE seller = $1", &[&x.id.as_bytes().as_slice()]).await?;
         let addresses: Vec<String> = x.writers().iter().map(|w| w.canonical()).collect();
         s.execute(
@@ -69,32 +76,33 @@ async fn sellers(s: &Session, writes: &Writes) -> Result<(), Failure> {
 
 async fn buyers(s: &Session, writes: &Writes) -> Result<(), Failure> {
     for b in &writes.buyers {
-        s.execute(
+        one_row(s.execute(
             "INSERT INTO buyer (id, marketplace, shop_id, email, first_name, locale, opted_out_at, opted_out_by_buyer, updated_at, version)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
              ON CONFLICT (id) DO UPDATE SET email = excluded.email, first_name = excluded.first_name, locale = excluded.locale,
-               opted_out_at = excluded.opted_out_at, opted_out_by_buyer = excluded.opted_out_by_buyer, updated_at = excluded.updated_at, version = excluded.version",
+               opted_out_at = excluded.opted_out_at, opted_out_by_buyer = excluded.opted_out_by_buyer, updated_at = excluded.updated_at, version = excluded.version
+             WHERE buyer.version = excluded.version - 1",
             &[
                 &b.id.as_bytes().as_slice(), &b.marketplace.as_str(), &b.shop_id, &b.email.to_wire(), &b.first_name, &b.locale,
                 &b.opt_out.map(|o| o.since_at.0), &b.opt_out.is_some_and(|o| o.source == domain::OptOutSource::Buyer), &b.updated_at.map(|t| t.0), &b.version,
             ],
         )
-        .await?;
+        .await?)?;
     }
     Ok(())
 }
 
 async fn pairs(s: &Session, writes: &Writes) -> Result<(), Failure> {
     for p in &writes.pairs {
-        s.execute(
+        one_row(s.execute(
             "INSERT INTO pair (bucket, id, marketplace, seller, buyer, buyer_alias, seller_alias, state, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-             ON CONFLICT (bucket, id) DO UPDATE SET state = excluded.state, version = excluded.version",
+             ON CONFLICT (bucket, id) DO UPDATE SET state = excluded.state, version = excluded.version WHERE pair.version = excluded.version - 1",
             &[
                 &p.id.bucket().number(), &p.id.as_bytes().as_slice(), &p.marketplace.as_str(), &p.seller.as_bytes().as_slice(),
                 &p.buyer.as_bytes().as_slice(), &p.buyer_alias.as_str(), &p.seller_alias.as_str(), &p.state.as_str(), &p.version,
             ],
         )
-        .await?;
+        .await?)?;
         if p.version == 1 {
             s.execute(
                 "INSERT INTO alias (marketplace, name, pair, reaches_buyer) VALUES ($1, $2, $4, TRUE), ($1, $3, $4, FALSE)",
@@ -108,12 +116,13 @@ async fn pairs(s: &Session, writes: &Writes) -> Result<(), Failure> {
 
 async fn orders(s: &Session, writes: &Writes) -> Result<(), Failure> {
     for o in &writes.orders {
-        s.execute(
+        one_row(s.execute(
             "INSERT INTO \"order\" (bucket, id, marketplace, shop_id, pair, seller, buyer, status, placed_at, shipped_at, delivered_at, cancelled_at, deliver_from, deliver_to, items, updated_at, version)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
              ON CONFLICT (bucket, id) DO UPDATE SET status = excluded.status, placed_at = excluded.placed_at, shipped_at = excluded.shipped_at,
                delivered_at = excluded.delivered_at, cancelled_at = excluded.cancelled_at, deliver_from = excluded.deliver_from,
-               deliver_to = excluded.deliver_to, items = excluded.items, updated_at = excluded.updated_at, version = excluded.version",
+               deliver_to = excluded.deliver_to, items = excluded.items, updated_at = excluded.updated_at, version = excluded.version
+             WHERE \"order\".version = excluded.version - 1",
             &[
                 &o.id.bucket().number(), &o.id.as_bytes().as_slice(), &o.marketplace.as_str(), &o.shop_id, &o.pair.as_bytes().as_slice(),
                 &o.seller.as_bytes().as_slice(), &o.buyer.as_bytes().as_slice(), &o.status.as_str(), &o.placed_at.0, &o.shipped_at.map(|t| t.0),
@@ -121,7 +130,7 @@ async fn orders(s: &Session, writes: &Writes) -> Result<(), Failure> {
                 &items_to_text(&o.items), &o.updated_at.map(|t| t.0), &o.version,
             ],
         )
-        .await?;
+        .await?)?;
         if o.version == 1 {
             s.execute(
                 "INSERT INTO order_key (marketplace, shop_id, id) VALUES ($1, $2, $3)",

@@ -75,7 +75,11 @@ impl Writer {
             let failure = match attempt {
                 Ok(Ok(outcomes)) => return Ok(outcomes),
                 Ok(Err(failure)) => failure,
-                Err(_) => Failure::Store(StoreError::Unavailable("the database server does not answer".to_owned())),
+                Err(_) => {
+                    // Nobody knows what this connection is doing.
+                    self.link.forget().await;
+                    return Err(Failure::Store(StoreError::Unavailable("the database server does not answer".to_owned())));
+                }
             };
             // A connection that is gone has rolled back by itself.
             let _ = tokio::time::timeout(STATEMENT_TIMEOUT, session.client.batch_execute("ROLLBACK")).await;
@@ -93,7 +97,8 @@ impl Writer {
             session.client.batch_execute(&write::body_table(*month)).await?;
         }
         self.months.extend(months);
-        session.client.batch_execute("BEGIN").await?;
+        // A row or table that somebody holds is given up, so that a client is told 451 within a second.
+        session.client.batch_execute("BEGIN; SET LOCAL lock_timeout = '700ms'").await?;
         let current = load::current(session, &needs(batch)).await?;
         let planned = plan(batch.to_vec(), current);
         write::rows(session, &planned.writes).await?;

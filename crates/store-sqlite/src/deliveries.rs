@@ -43,8 +43,11 @@ pub(crate) fn lease_due(
             |c| c.integer(),
         )?;
         delivery.lease = fence.map(|fence| Lease { owner, until_at: until, fence });
-        if let Some(sealed) = messages::sealed(&transaction, id, &[BodyKind::Outgoing])? {
-            leased.push(Due { delivery, sealed });
+        // One row that cannot be read must not hold up the others.
+        match messages::sealed(&transaction, id, &[BodyKind::Outgoing]) {
+            Ok(Some(sealed)) => leased.push(Due { delivery, sealed }),
+            Ok(None) => {}
+            Err(failure) => tracing::error!(%id, error = %failure.into_store(), "a delivery cannot be read"),
         }
     }
     transaction.commit()?;

@@ -32,6 +32,11 @@ fn main() -> ExitCode {
         eprintln!("error: --log: {error}");
         return ExitCode::from(2);
     }
+    // What a panic says can hold a piece of a message: only its place is told (privacy W16).
+    std::panic::set_hook(Box::new(|panic| match panic.location() {
+        Some(place) => eprintln!("error: a defect at {}:{}; please report it", place.file(), place.line()),
+        None => eprintln!("error: a defect; please report it"),
+    }));
     // One crypto provider for all of TLS.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

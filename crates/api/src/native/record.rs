@@ -64,10 +64,17 @@ pub(crate) async fn list_pairs(
     if caller.seller().is_some_and(|own| seller != Some(own)) {
         return Err(Problem::missing("seller"));
     }
+    if caller.seller().is_some() && buyer.is_some() {
+        return Err(Problem::forbidden("a seller's token lists its own pairs; buyer= is for the operator"));
+    }
     let after = query.after.as_deref().map(|id| parse_id::<PairId>(id, "after")).transpose()?;
     let limit = limit(query.limit)?;
     let pairs = operations::list_pairs(&state.ctx, seller, buyer, after, limit + 1).await?;
-    Ok(axum::Json(Page::cut(pairs.into_iter().map(PairShape::from).collect(), limit, |p| p.id.clone())))
+    let mut shapes: Vec<PairShape> = pairs.into_iter().map(PairShape::from).collect();
+    if caller.seller().is_some() {
+        shapes.iter_mut().for_each(|shape| shape.buyer = None);
+    }
+    Ok(axum::Json(Page::cut(shapes, limit, |p| p.id.clone())))
 }
 
 /// List the conversations of a pair

@@ -36,8 +36,9 @@ pub(crate) struct PairShape {
     pub(crate) id: String,
     /// The shop's id of the seller.
     pub(crate) seller: String,
-    /// The shop's id of the buyer.
-    pub(crate) buyer: String,
+    /// The shop's id of the buyer; for the operator only, because it is the same over all sellers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) buyer: Option<String>,
     /// Reaches the buyer; what the seller sees.
     pub(crate) buyer_alias: String,
     /// Reaches the seller; what the buyer sees.
@@ -51,7 +52,7 @@ impl From<PairView> for PairShape {
         Self {
             id: v.pair.id.to_string(),
             seller: v.seller,
-            buyer: v.buyer,
+            buyer: Some(v.buyer),
             buyer_alias: v.aliases.buyer_alias,
             seller_alias: v.aliases.seller_alias,
             state: v.pair.state.as_str(),

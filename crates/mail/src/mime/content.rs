@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::html;
-use crate::mime::decode::{decode_text, decode_transfer};
+use crate::mime::decode::{TransferEncoding, decode_text, decode_transfer, transfer_encoding};
 use crate::mime::structure::{Entity, Message};
 
 /// Longest HTML part that is opened, in bytes; a longer one is treated as a part that we do not pass.
@@ -125,6 +125,9 @@ enum Role {
 }
 
 fn body_role(entity: &Entity<'_>) -> Role {
+    if transfer_encoding(entity) == TransferEncoding::Unknown {
+        return Role::Beside(PartKind::Other);
+    }
     let beside = entity.is_attachment || entity.file_name.is_some();
     match entity.media_type.as_str() {
         "text/plain" if beside => {

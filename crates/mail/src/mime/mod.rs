@@ -10,6 +10,6 @@ mod header;
 mod structure;
 
 pub use content::{Content, Part, PartKind, read_content};
-pub use decode::{decode_text, decode_transfer, decode_words};
+pub use decode::{TransferEncoding, decode_text, decode_transfer, decode_words, transfer_encoding};
 pub use header::{Field, Fields, Originator, OriginatorError};
 pub use structure::{Entity, MAX_DEPTH, MAX_PARTS, Malformed, Message, parse};

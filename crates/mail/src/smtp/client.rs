@@ -191,6 +191,15 @@ impl Session {
         self.ehlo();
     }
 
+    /// The refusal that was already said when the connection broke.
+    pub fn take_refusal(&mut self) -> Option<Outcome> {
+        match std::mem::replace(&mut self.state, State::Closed) {
+            State::Reset(outcome) => Some(*outcome),
+            State::Envelope { refusal: Some(reply), .. } => Some(Outcome::of(reply)),
+            _ => None,
+        }
+    }
+
     /// What to do next.
     pub fn step(&mut self) -> Step {
         loop {

@@ -198,11 +198,9 @@ impl Session {
                     if last {
                         self.end_of_data(reader.defect());
                     } else {
-                        // RFC 3030, section 2: each chunk is answered.
-                        self.chunks = Some(reader);
-                        self.reply(Reply::new(250, "2.0.0", "chunk received"));
+                        self.end_of_chunk(reader);
                     }
-                    if !body.is_empty() {
+                    if !body.is_empty() && !self.discard {
                         return Step::Body(body);
                     }
                 }
@@ -271,6 +269,12 @@ impl Session {
         self.state = State::Closed;
     }
 
+    /// Ends a transaction before its message: the driver forgets recipients and octets before anything new.
+    fn abandon(&mut self) {
+        self.discard |= self.reverse_path.is_some() || self.chunks.is_some();
+        self.reset();
+    }
+
     fn reset(&mut self) {
         self.reverse_path = None;
         self.recipients.clear();
@@ -314,6 +318,10 @@ impl Session {
         };
         match Request::parse(&mut line.iter()) {
             Ok(request) => self.request(request, text),
+            // The octets of a chunk whose size is not understood would be run as commands.
+            Err(_) if text.get(..4).is_some_and(|word| word.eq_ignore_ascii_case(b"BDAT")) => {
+                self.close(Reply::new(501, "5.5.4", "syntax: BDAT chunk-size [LAST]"));
+            }
             Err(Error::UnknownCommand) => self.refuse(Reply::new(500, "5.5.1", "command unknown")),
             Err(Error::InvalidSenderAddress) => self.refuse(Reply::new(501, "5.1.7", "the reverse-path is no mailbox")),
             Err(Error::InvalidRecipientAddress) => self.refuse(Reply::new(501, "5.1.3", "the forward-path is no mailbox")),
@@ -333,7 +341,7 @@ impl Session {
         match request {
             Request::Ehlo { host } => self.ehlo(&host),
             Request::Helo { host } => {
-                self.reset();
+                self.abandon();
                 self.helo = Some(host.into_owned());
                 let hostname = self.hostname.clone();
                 self.reply(Reply::new(250, "", hostname));
@@ -343,8 +351,7 @@ impl Session {
             Request::Data => self.data(),
             Request::Bdat { chunk_size, is_last } => self.bdat(chunk_size, is_last),
             Request::Rset => {
-                self.discard = self.chunks.is_some();
-                self.reset();
+                self.abandon();
                 self.reply(Reply::new(250, "2.0.0", "flushed"));
             }
             Request::Noop { .. } => self.reply(Reply::new(250, "2.0.0", "fine")),
@@ -368,7 +375,7 @@ impl Session {
     }
 
     fn ehlo(&mut self, host: &str) {
-        self.reset();
+        self.abandon();
         self.helo = Some(host.to_owned());
         let mut lines = vec![
             self.hostname.clone(),
@@ -457,6 +464,16 @@ impl Session {
         let mut reader = self.chunks.take().unwrap_or_else(|| ChunkReader::new(self.limits.data));
         reader.begin(octets);
         self.state = State::Chunk { reader, last };
+    }
+
+    /// RFC 3030, section 2: each chunk is answered; without a transaction it is thrown away.
+    fn end_of_chunk(&mut self, reader: ChunkReader) {
+        if self.reverse_path.is_none() || self.recipients.is_empty() {
+            self.discard = true;
+            return self.reply(Reply::new(503, "5.5.1", "no transaction with a valid recipient"));
+        }
+        self.chunks = Some(reader);
+        self.reply(Reply::new(250, "2.0.0", "chunk received"));
     }
 
     fn end_of_data(&mut self, defect: Option<Defect>) {

@@ -7,12 +7,21 @@ struct Driver {
     wire: String,
     messages: Vec<(Envelope, Vec<u8>)>,
     body: Vec<u8>,
+    /// Recipients as a driver keeps them beside the session.
+    told: Vec<String>,
     closed: bool,
 }
 
 impl Driver {
     fn new(limits: Limits) -> Self {
-        Self { session: Session::new("mx.d.example", limits, true), wire: String::new(), messages: vec![], body: vec![], closed: false }
+        Self {
+            session: Session::new("mx.d.example", limits, true),
+            wire: String::new(),
+            messages: vec![],
+            body: vec![],
+            told: vec![],
+            closed: false,
+        }
     }
 
     fn feed(&mut self, bytes: &[u8]) {
@@ -23,11 +32,15 @@ impl Driver {
             match step {
                 Step::Read => return,
                 Step::Recipient(mailbox) if mailbox.domain().as_str() == "d.example" => {
+                    self.told.push(mailbox.local_part().to_owned());
                     self.session.answer_recipient(Reply::new(250, "2.1.5", "ok"));
                 }
                 Step::Recipient(_) => self.session.answer_recipient(Reply::new(550, "5.1.1", "unknown")),
                 Step::Body(bytes) => self.body.extend(bytes),
-                Step::Discard => self.body.clear(),
+                Step::Discard => {
+                    self.body.clear();
+                    self.told.clear();
+                }
                 Step::Message(envelope) => {
                     self.messages.push((envelope, std::mem::take(&mut self.body)));
                     self.session.answer_message(Reply::new(250, "2.0.0", "taken"));
@@ -91,6 +104,20 @@ fn nothing_said_before_tls_counts() {
     d.feed(b"MAIL FROM:<a@x.example>\r\nEHLO c\r\n");
     assert_eq!(d.codes()[4..], ["503", "250"]);
     assert_eq!(d.wire.matches("STARTTLS").count(), 1, "not offered twice");
+}
+
+#[test]
+fn an_abandoned_transaction_leaves_nothing_to_the_next() {
+    for end in ["RSET", "EHLO c", "HELO c"] {
+        let mut d = Driver::new(Limits::default());
+        d.feed(format!("EHLO c\r\nMAIL FROM:<a@x.example>\r\nRCPT TO:<one@d.example>\r\nBDAT 3\r\na\r\n{end}\r\nMAIL FROM:<a@x.example>\r\nRCPT TO:<two@d.example>\r\nDATA\r\nb\r\n.\r\n").as_bytes());
+        assert_eq!(d.messages.len(), 1);
+        assert_eq!(d.messages[0].1, b"b\r\n", "{end}");
+        assert_eq!(d.told, ["two"], "{end}: the driver was told to forget the first recipient");
+    }
+    let d = run("EHLO c\r\nBDAT 3\r\nx\r\nMAIL FROM:<a@x.example>\r\nRCPT TO:<b@d.example>\r\nBDAT 0 LAST\r\n");
+    assert!(d.codes().contains(&"503") && d.messages[0].1.is_empty());
+    assert!(run("EHLO c\r\nBDAT 99999999999999999999\r\nMAIL FROM:<a@x.example>\r\n").closed);
 }
 
 #[test]
