@@ -14,6 +14,7 @@ mod put_order;
 mod put_seller;
 mod read_record;
 mod receive_message;
+mod receive_unpaired;
 mod record_attempt;
 mod relay;
 mod resolve_recipient;

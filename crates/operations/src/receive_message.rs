@@ -11,7 +11,7 @@ use domain::ledger::decision_value;
 use domain::message::{Author, Message};
 use domain::order::{mentioned, order_of_message};
 use domain::policy::{Decision, Facts, Outcome, decide};
-use domain::{MarketplaceId, MessageId as Id, Order, PairId, Role, SellerId, Tag, Timestamp};
+use domain::{MessageId as Id, Order, PairId, Role, Tag, Timestamp};
 use mail::mime::{Content, parse, read_content};
 use mail::{Mailbox, MessageId, ReversePath};
 use store::{
@@ -23,6 +23,7 @@ use crate::bodies;
 use crate::context::{Context, Marketplace, ReadyDelivery, TRIES};
 use crate::metrics::Metrics;
 use crate::notices::{self, Notice, hash_and_size, queued};
+use crate::receive_unpaired::{note, to_operator, to_report};
 use crate::relay::{Relay, parts_removed, relay};
 use crate::resolve_recipient::Recipient;
 use crate::verp;
@@ -36,8 +37,6 @@ const MAX_COPIES_BYTES: usize = 256 << 20;
 const HEAVY_BYTES: usize = 64 << 10;
 /// Larger messages do not wait in memory: delivery reads them from the store.
 const MAX_HANDED_BYTES: usize = 256 << 10;
-/// How many mails of unknown systems to one alias are noted a day; what comes above is accepted and forgotten.
-const NOTES_PER_DAY: i64 = 50;
 
 /// A message at the end of DATA.
 #[derive(Debug, Clone)]
@@ -162,11 +161,11 @@ fn merged(recipients: Vec<Recipient>) -> Vec<Recipient> {
 
 /// What all recipients of one message come to.
 #[derive(Default)]
-struct Batch {
-    changes: Changes,
-    ready: Vec<ReadyDelivery>,
-    accepted: Vec<Id>,
-    outcomes: Vec<&'static str>,
+pub(crate) struct Batch {
+    pub(crate) changes: Changes,
+    pub(crate) ready: Vec<ReadyDelivery>,
+    pub(crate) accepted: Vec<Id>,
+    pub(crate) outcomes: Vec<&'static str>,
     masked: usize,
     strangers: usize,
 }
@@ -515,88 +514,4 @@ fn hash_of_id(id: &MessageId) -> [u8; 16] {
     let mut out = [0; 16];
     out.copy_from_slice(&domain::ledger::hash(&[id.as_str().as_bytes()])[..16]);
     out
-}
-
-/// Mail of a mail system: an entry, nothing passed on, at most so many a day (B).
-async fn note(ctx: &Context, chain: (PairId, SellerId), about: Option<Id>, verified: bool, batch: &mut Batch) -> Result<(), StoreError> {
-    let now = ctx.clock.now();
-    let day = now.0.div_euclid(86_400_000_000);
-    let key = format!("notes/{day}");
-    let noted = ctx.store.find_counter(chain.0, &key).await?;
-    if noted < NOTES_PER_DAY {
-        batch.changes.counters.push(store::CounterAdd { pair: chain.0, key, amount: 1, below: None });
-        batch.changes.entries.push(NewEntry::new(
-            chain,
-            None,
-            "report.noted",
-            now,
-            ctx.salt(),
-            [("about", about.map(|id| id.to_string().into())), ("verified", Some(verified.into()))],
-        ));
-    }
-    batch.outcomes.push(Outcome::Note.as_str());
-    Ok(())
-}
-
-/// Mail to a reverse-path of ours: the delivery it belonged to is named in the entry.
-async fn to_report(
-    ctx: &Context,
-    _received: &Received,
-    marketplace: &MarketplaceId,
-    message: Id,
-    expired: bool,
-    batch: &mut Batch,
-) -> Result<(), StoreError> {
-    let about = ctx.store.find_message(message, &[]).await?;
-    let chain = about
-        .as_ref()
-        .map_or((PairId::of_operator(marketplace), SellerId::of_operator(marketplace)), |m| (m.message.pair, m.message.seller));
-    note(ctx, chain, about.map(|m| m.message.id), !expired, batch).await
-}
-
-/// Mail to postmaster@ or abuse@: passed to the operator's postmaster as it is (RFC 2142; A8).
-async fn to_operator(ctx: &Context, received: &Received, marketplace: &MarketplaceId, batch: &mut Batch) -> Result<(), StoreError> {
-    let Some(marketplace) = ctx.settings.by_id(marketplace) else { return Ok(()) };
-    let now = ctx.clock.now();
-    let (pair, seller) = (PairId::of_operator(&marketplace.id), SellerId::of_operator(&marketplace.id));
-    let id = Id::fresh(now, ctx.random.as_ref(), pair.bucket());
-    // RFC 5321, section 4.4: the trace field that each relay adds; it counts towards the loop limit.
-    let trace = format!("Received: by {} with SMTP; {}\r\n", ctx.settings.hostname, crate::dates::rfc5322(now));
-    let content = [trace.as_bytes(), &received.octets].concat();
-    // A report to the operator that bounces must not come back to us as a report: null stays null.
-    let reverse_path = received.reverse_path.as_ref().map(|_| verp::reverse_path(ctx, id, &marketplace.domain));
-    let stored = bodies::with_envelope(&reverse_path, &marketplace.postmaster, &content);
-    bodies::seal(ctx, &mut batch.changes, id, now, &[(BodyKind::Original, &received.octets), (BodyKind::Outgoing, &stored)]).await?;
-    batch.changes.messages.push(Message {
-        id,
-        pair,
-        seller,
-        conversation: None,
-        author: if received.reverse_path.is_none() { Author::MailSystem } else { Author::Stranger },
-        rung: None,
-        order: None,
-        accepted_at: now,
-        outcome: Outcome::Forward,
-        original_id: None,
-        outgoing_id: None,
-        size_bytes: i64::try_from(received.octets.len()).unwrap_or(i64::MAX),
-    });
-    batch.changes.entries.push(NewEntry::new(
-        (pair, seller),
-        Some(id),
-        "message.accepted",
-        now,
-        ctx.salt(),
-        [
-            ("author", Some("operator_mail".into())),
-            ("original", Some(hash_and_size(&received.octets))),
-            ("authentication", Some(received.authentication.value())),
-        ],
-    ));
-    let delivery = queued(ctx, id, now);
-    batch.changes.deliveries.push(delivery.clone());
-    batch.ready.push(ReadyDelivery { delivery, reverse_path, recipient: marketplace.postmaster.clone(), content: content.into() });
-    batch.accepted.push(id);
-    batch.outcomes.push(Outcome::Forward.as_str());
-    Ok(())
 }
