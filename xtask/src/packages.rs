@@ -12,12 +12,12 @@ const NEEDED: [(&str, &str); 11] = [
     ("/usr/lib/dovecot/imap", "dovecot-imapd"),
     ("/usr/lib/dovecot/lmtp", "dovecot-lmtpd"),
     ("/usr/bin/swaks", "swaks"),
-    ("/usr/share/perl5/Net/SSLeay.pm", "libnet-ssleay-perl"),
+    ("Net::SSLeay", "libnet-ssleay-perl"),
     ("/usr/bin/python3", "python3"),
     ("/usr/lib/python3/dist-packages/dkim/__init__.py", "python3-dkim"),
     ("/usr/bin/openssl", "openssl"),
     ("/usr/bin/strace", "strace"),
-    ("/usr/lib/postgresql/15/bin/initdb", "postgresql-15"),
+    ("/usr/lib/postgresql", "postgresql"),
 ];
 
 /// Keeps the packages from starting services, making a database cluster or asking questions.
@@ -35,12 +35,7 @@ apt-get install -y -q --no-install-recommends procps util-linux $PACKAGES
 
 /// Installs what is missing.
 pub(crate) fn ensure() -> anyhow::Result<()> {
-    // Perl's modules stand in a folder of the architecture.
-    let is_there = |file: &str| Path::new(file).exists() || (file.ends_with("SSLeay.pm") && perl_has_tls());
-    let postgres =
-        std::fs::read_dir("/usr/lib/postgresql").is_ok_and(|mut d| d.any(|e| e.is_ok_and(|e| e.path().join("bin/initdb").exists())));
-    let missing: Vec<&str> =
-        NEEDED.iter().filter(|(file, name)| !(is_there(file) || *name == "postgresql-15" && postgres)).map(|(_, name)| *name).collect();
+    let missing: Vec<&str> = NEEDED.iter().filter(|(file, name)| !is_installed(file, name)).map(|(_, name)| *name).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -57,6 +52,16 @@ pub(crate) fn ensure() -> anyhow::Result<()> {
         bail!("the packages could not be installed; install them as root, then try again: {packages}");
     }
     Ok(())
+}
+
+fn is_installed(file: &str, name: &str) -> bool {
+    match name {
+        // In a folder of its version.
+        "postgresql" => std::fs::read_dir(file).is_ok_and(|mut d| d.any(|e| e.is_ok_and(|e| e.path().join("bin/initdb").exists()))),
+        // In a folder of the architecture.
+        "libnet-ssleay-perl" => perl_has_tls(),
+        _ => Path::new(file).exists(),
+    }
 }
 
 fn perl_has_tls() -> bool {

@@ -76,7 +76,7 @@ CREATE TABLE delivery (
     due_at BIGINT NOT NULL, lease_owner BYTEA, lease_until BIGINT, fence BIGINT NOT NULL, last_status TEXT,
     PRIMARY KEY (bucket, message)
 );
-CREATE INDEX delivery_due ON delivery (bucket, due_at) WHERE state IN ('queued', 'deferred');
+CREATE INDEX delivery_due ON delivery (due_at) WHERE state IN ('queued', 'deferred');
 
 CREATE TABLE chain (
     bucket SMALLINT NOT NULL, pair BYTEA NOT NULL, length BIGINT NOT NULL, head BYTEA NOT NULL, PRIMARY KEY (bucket, pair)

@@ -17,7 +17,7 @@ use store::{
 use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::Config;
 
-use crate::connection::Link;
+use crate::connection::{Link, Session};
 use crate::error::Failure;
 use crate::read::Readers;
 use crate::writer::{Job, Writer};
@@ -25,6 +25,8 @@ use crate::{conversations, deliveries, ledger, messages, pairs, parties};
 
 /// Numbered, forward only, never edited once shipped.
 const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_first.sql")];
+/// How often migrating is begun again.
+const MIGRATION_TRIES: usize = 5;
 /// Commits that may wait; one more waits in its caller, which bounds memory.
 const QUEUE: usize = 1_024;
 
@@ -70,22 +72,34 @@ async fn check_durability(readers: &Readers) -> Result<(), StoreError> {
 async fn migrate(link: &Link) -> Result<(), StoreError> {
     let session = link.session().await?;
     let known = i64::try_from(MIGRATIONS.len()).expect("few migrations");
-    let run = async {
-        // Several processes may start at once: the table lock lets one migrate, the others then find it done.
-        session.client.batch_execute("CREATE TABLE IF NOT EXISTS schema_version (number BIGINT PRIMARY KEY)").await?;
-        session.client.batch_execute("BEGIN; LOCK TABLE schema_version IN ACCESS EXCLUSIVE MODE").await?;
-        let found: i64 = session.client.query_one("SELECT coalesce(max(number), 0) FROM schema_version", &[]).await?.get(0);
-        for (number, migration) in (1..).zip(MIGRATIONS) {
-            if number > found {
-                session.client.batch_execute(migration).await?;
-                session.client.execute("INSERT INTO schema_version (number) VALUES ($1)", &[&number]).await?;
-            }
+    let mut last = Failure::Again;
+    for _ in 0..MIGRATION_TRIES {
+        match migrate_once(&session).await {
+            Ok(found) if found > known => return Err(StoreError::OutdatedProgram { found, known }),
+            Ok(_) => return Ok(()),
+            // Two processes that start at once on an empty database: the second finds the first one's work.
+            Err(failure @ (Failure::Constraint | Failure::Again)) => last = failure,
+            Err(failure) => return Err(failure.into_store()),
         }
-        session.client.batch_execute("COMMIT").await?;
-        Ok::<i64, Failure>(found)
-    };
-    let found = run.await.map_err(Failure::into_store)?;
-    if found > known { Err(StoreError::OutdatedProgram { found, known }) } else { Ok(()) }
+        drop(session.client.batch_execute("ROLLBACK").await);
+    }
+    Err(last.into_store())
+}
+
+/// Gives the schema that was found.
+async fn migrate_once(session: &Session) -> Result<i64, Failure> {
+    session.client.batch_execute("CREATE TABLE IF NOT EXISTS schema_version (number BIGINT PRIMARY KEY)").await?;
+    // The table lock lets one process migrate; the others then find it done.
+    session.client.batch_execute("BEGIN; LOCK TABLE schema_version IN ACCESS EXCLUSIVE MODE").await?;
+    let found: i64 = session.client.query_one("SELECT coalesce(max(number), 0) FROM schema_version", &[]).await?.get(0);
+    for (number, migration) in (1i64..).zip(MIGRATIONS) {
+        if number > found {
+            session.client.batch_execute(migration).await?;
+            session.client.execute("INSERT INTO schema_version (number) VALUES ($1)", &[&number]).await?;
+        }
+    }
+    session.client.batch_execute("COMMIT").await?;
+    Ok(found)
 }
 
 impl Store for PostgresStore {

@@ -76,7 +76,7 @@ CREATE TABLE delivery (
     due_at INTEGER NOT NULL, lease_owner BLOB, lease_until INTEGER, fence INTEGER NOT NULL, last_status TEXT,
     PRIMARY KEY (bucket, message)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX delivery_due ON delivery (bucket, due_at) WHERE state IN ('queued', 'deferred');
+CREATE INDEX delivery_due ON delivery (due_at) WHERE state IN ('queued', 'deferred');
 
 CREATE TABLE chain (
     bucket INTEGER NOT NULL, pair BLOB NOT NULL, length INTEGER NOT NULL, head BLOB NOT NULL, PRIMARY KEY (bucket, pair)

@@ -51,14 +51,19 @@ pub(crate) struct App {
     _lock: File,
 }
 
-/// The store that the configuration names.
-pub(crate) async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+fn make_data_dir(config: &Config) -> anyhow::Result<()> {
     // What is in it names people: nobody else on the machine may read it.
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(&config.data_dir)
         .with_context(|| format!("data_dir {}: cannot be made", config.data_dir.display()))?;
+    Ok(())
+}
+
+/// The store that the configuration names.
+pub(crate) async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    make_data_dir(config)?;
     Ok(match &config.database.url {
         Some(url) => Arc::new(PostgresStore::open(url).await.context("[database] url")?),
         None => {
@@ -158,8 +163,10 @@ impl App {
         let settings = settings(config)?;
         let route = route(config)?;
         let tls = config.tls.as_ref().map(keys::tls_acceptor).transpose()?;
-        let store = open_store(config).await?;
+        make_data_dir(config)?;
+        // Before the store: a newer program must not change the schema under one that runs.
         let lock = lock(config)?;
+        let store = open_store(config).await?;
         let objects = FileObjects::open(&config.data_dir.join("objects")).context("data_dir/objects")?;
         let key_path: PathBuf = config.storage.key.clone().unwrap_or_else(|| config.data_dir.join("storage.key"));
         let master_key = keys::master_key(&key_path, store.as_ref(), random.as_ref()).await?;
