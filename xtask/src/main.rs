@@ -51,8 +51,8 @@ fn main() -> ExitCode {
 fn test(rest: &[&str]) -> anyhow::Result<()> {
     packages::ensure()?;
     tidy::run(&root())?;
-    // The end-to-end tests start the program itself.
-    cargo(&["build", "--workspace", "--bins"])?;
+    // The end-to-end tests start the program itself; built together with the tests, so that nothing is built twice.
+    cargo(&["build", "--workspace", "--all-targets"])?;
     if Command::new("cargo").args(["nextest", "--version"]).output().is_ok_and(|o| o.status.success()) {
         cargo(&[&["nextest", "run", "--workspace", "--no-fail-fast"], rest].concat())
     } else {
