@@ -414,3 +414,46 @@ fn an_abandoned_transactions_recipient_gets_nothing() {
     world.nth(&pair.buyer, 1);
     assert_eq!(world.mailboxes.count(&other.buyer), 0);
 }
+
+#[test]
+fn starttls_carries_a_message_and_garbage_ends_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (key, cert) = (folder.path().join("key.pem"), folder.path().join("cert.pem"));
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "30",
+            "-subj",
+            "/CN=mx.market.test",
+        ])
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&cert)
+        .output()
+        .unwrap();
+    assert!(made.status.success());
+    let world = World::new();
+    let more = format!("[tls]\ncertificate = \"{}\"\nkey = \"{}\"\n", cert.display(), key.display());
+    let service = Service::start(Setup { route: world.route(), dns: Some(world.dns), more, ..Setup::default() });
+    let pair = service.put_pair(1);
+    let output = Command::new("swaks")
+        .args(["--server", &service.smtp.to_string(), "--tls", "--from", &pair.seller, "--to", &pair.buyer_alias, "--body", "hola"])
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("TLSv1."), "{said}");
+    world.nth(&pair.buyer, 1);
+    let replies = raw(&service, &[b"EHLO c\r\n", b"STARTTLS\r\nMAIL FROM:<x@elsewhere.test>\r\n", b"\x16\x03\x01\x02\x00garbage\r\n"]);
+    assert!(replies[1].contains("STARTTLS") && replies[2].starts_with("220"), "{replies:?}");
+    assert!(!replies[3].contains("250"), "nothing behind STARTTLS in clear is run: {replies:?}");
+    assert!(raw(&service, &[b"NOOP\r\n"])[1].starts_with("250"), "still serving");
+}
