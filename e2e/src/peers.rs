@@ -97,28 +97,7 @@ pub fn postfix(name: &str, role: Role) -> Daemon {
             .replace("@SMTPD_MAX@", processes)
     };
     if matches!(role, Role::Receive(_)) {
-        let (key, cert) = (dir.join("etc/key.pem").display().to_string(), dir.join("etc/cert.pem").display().to_string());
-        let subject = format!("/CN={name}.test");
-        command(
-            "openssl",
-            &[
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-                "-nodes",
-                "-days",
-                "3650",
-                "-subj",
-                &subject,
-                "-keyout",
-                &key,
-                "-out",
-                &cert,
-            ],
-        );
+        certificate(&dir.join("etc"), &format!("{name}.test"));
     }
     for (file, text) in [("etc/main.cf", fill(&settings)), ("etc/master.cf", fill(MASTER))] {
         let path = dir.join(file);
@@ -162,6 +141,14 @@ pub fn imap(port: u16, user: &str, script: &str) -> String {
     let output = Command::new("/usr/bin/python3").args(["-c", &program]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// A certificate of its own making for a name, as `key.pem` and `cert.pem` in the folder.
+pub fn certificate(folder: &Path, name: &str) {
+    let (key, cert) = (folder.join("key.pem").display().to_string(), folder.join("cert.pem").display().to_string());
+    let subject = format!("/CN={name}");
+    let kind = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3650"];
+    command("openssl", &[&kind[..], &["-subj", &subject, "-keyout", &key, "-out", &cert]].concat());
 }
 
 /// A folder that daemons of other users can enter, with a short path for their sockets.

@@ -418,28 +418,8 @@ fn an_abandoned_transactions_recipient_gets_nothing() {
 #[test]
 fn starttls_carries_a_message_and_garbage_ends_it() {
     let folder = tempfile::tempdir().unwrap();
+    e2e::peers::certificate(folder.path(), "mx.market.test");
     let (key, cert) = (folder.path().join("key.pem"), folder.path().join("cert.pem"));
-    let made = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-days",
-            "30",
-            "-subj",
-            "/CN=mx.market.test",
-        ])
-        .arg("-keyout")
-        .arg(&key)
-        .arg("-out")
-        .arg(&cert)
-        .output()
-        .unwrap();
-    assert!(made.status.success());
     let world = World::new();
     let more = format!("[tls]\ncertificate = \"{}\"\nkey = \"{}\"\n", cert.display(), key.display());
     let service = Service::start(Setup { route: world.route(), dns: Some(world.dns), more, ..Setup::default() });

@@ -56,8 +56,10 @@ pub async fn record_attempt(ctx: &Context, ready: &ReadyDelivery, attempt: &Atte
     let id = ready.delivery.message;
     let (state, due_at) = after_attempt(&ready.delivery, &attempt.outcome, now, ctx.random.as_ref());
     let attempts = ready.delivery.attempts + 1;
+    // Only a notice quotes the message.
+    let bodies: &[BodyKind] = if state == DeliveryState::Bounced { &[BodyKind::View] } else { &[] };
     for _ in 0..TRIES {
-        let Some(sealed) = ctx.store.find_message(id, &[BodyKind::View]).await? else { return Ok(None) };
+        let Some(sealed) = ctx.store.find_message(id, bodies).await? else { return Ok(None) };
         if sealed.delivery.as_ref().and_then(|d| d.lease).map(|l| l.fence) != Some(lease.fence) {
             return Ok(None);
         }
