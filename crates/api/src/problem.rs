@@ -94,6 +94,9 @@ impl From<OperationError> for Problem {
             OperationError::Missing { what: "pair", detail } => Self::new(StatusCode::NOT_FOUND, "not_found", detail),
             OperationError::Missing { what, detail } => Self::invalid(vec![InputError::new(what, "unknown", detail)]),
             OperationError::Forbidden { code, detail } => Self::new(StatusCode::CONFLICT, code, detail),
+            OperationError::Changed => {
+                Self::new(StatusCode::PRECONDITION_FAILED, "changed", "it was changed since you read it; read it again, then decide")
+            }
             OperationError::Busy => {
                 Self::new(StatusCode::CONFLICT, "changed_meanwhile", "somebody else changes the same thing right now; send it again")
             }

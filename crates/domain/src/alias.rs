@@ -41,6 +41,12 @@ impl Role {
             Self::Seller => "seller",
         }
     }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Buyer, Self::Seller].into_iter().find(|r| r.as_str() == word)
+    }
 }
 
 /// Local-part of an alias: 12 to 40 characters of `[a-z0-9]`, the first a letter.

@@ -167,6 +167,14 @@ impl PairId {
     }
 }
 
+impl PairId {
+    /// Under which counters of a seller are kept, who is no pair.
+    #[must_use]
+    pub fn of_seller(seller: SellerId) -> Self {
+        Self(*seller.as_bytes())
+    }
+}
+
 impl OrderId {
     /// The id of the order that the shop calls `shop_id`, of a seller's.
     #[must_use]

@@ -143,8 +143,11 @@ pub fn decision_value(decision: &Decision) -> Value {
         ("rule_set", Value::hex(&decision.rule_set)),
         ("rules", Value::List(rules.collect())),
     ]);
-    if let Some(remedy) = decision.remedy {
-        object.insert("remedy", remedy.into());
+    if let Some(remedy) = &decision.remedy {
+        object.insert("remedy", remedy.key.into());
+    }
+    if !decision.tell.is_empty() {
+        object.insert("tell", Value::List(decision.tell.iter().map(|advice| advice.key.into()).collect()));
     }
     Value::Object(object)
 }

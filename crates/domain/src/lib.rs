@@ -3,14 +3,17 @@
 //! Time, randomness and facts are arguments; everything here is a pure function or a value.
 
 pub mod alias;
+pub mod calendar;
 pub mod conversation;
 pub mod delivery;
+pub mod figures;
 pub mod id;
 pub mod ledger;
 pub mod message;
 pub mod order;
 pub mod party;
 pub mod policy;
+pub mod templates;
 pub mod texts;
 pub mod world;
 

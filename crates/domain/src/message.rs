@@ -62,6 +62,12 @@ pub struct Message {
     pub rung: Option<Rung>,
     /// The order it is about.
     pub order: Option<OrderId>,
+    /// Its contact reason, where one was given.
+    pub reason: Option<String>,
+    /// Whether a machine wrote it (C11).
+    pub automatic: bool,
+    /// What tells its content from another's under the same Message-ID (C14).
+    pub fingerprint: Option<[u8; 16]>,
     /// When we took responsibility.
     pub accepted_at: Timestamp,
     /// What was decided.
@@ -72,4 +78,45 @@ pub struct Message {
     pub outgoing_id: Option<HeaderId>,
     /// Octets of the original.
     pub size_bytes: i64,
+}
+
+/// What a party said about a message of the other (E3, F1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MarkKind {
+    /// The seller need not answer it.
+    NoResponse,
+    /// Its reader reported it.
+    Reported,
+}
+
+impl MarkKind {
+    /// The word in records and the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoResponse => "no_response",
+            Self::Reported => "reported",
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::NoResponse, Self::Reported].into_iter().find(|k| k.as_str() == word)
+    }
+}
+
+/// A mark on a message; each kind once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// The message.
+    pub message: MessageId,
+    /// Which.
+    pub kind: MarkKind,
+    /// Who set it.
+    pub by: Role,
+    /// When.
+    pub at: Timestamp,
+    /// Why, for a report.
+    pub reason: Option<String>,
 }

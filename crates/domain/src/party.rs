@@ -22,10 +22,16 @@ pub struct Seller {
     pub customer_service_email: Mailbox,
     /// Further writers that the operator put.
     pub approved_senders: Vec<Mailbox>,
+    /// Further writers that the seller put.
+    pub own_senders: Vec<Mailbox>,
     /// Carriers that the operator approved for this seller.
     pub approved_carriers: Vec<Domain>,
     /// Language tag such as `es` or `pt-BR`.
     pub locale: String,
+    /// Whether a notice is mailed when an opt-out stops a message (C6, "Blocked by buyer").
+    pub notify_blocked: bool,
+    /// Whether the operator has withdrawn the bracketed word (C5).
+    pub important_withdrawn: bool,
     /// The shop's time stamp of the last change.
     pub updated_at: Option<Timestamp>,
     /// Counts changes of this row.
@@ -37,7 +43,7 @@ impl Seller {
     #[must_use]
     pub fn writers(&self) -> Vec<&Mailbox> {
         let mut writers: Vec<&Mailbox> = Vec::new();
-        for mailbox in [&self.email, &self.customer_service_email].into_iter().chain(&self.approved_senders) {
+        for mailbox in [&self.email, &self.customer_service_email].into_iter().chain(&self.approved_senders).chain(&self.own_senders) {
             if !writers.iter().any(|w| w.canonical() == mailbox.canonical()) {
                 writers.push(mailbox);
             }
@@ -59,6 +65,23 @@ pub enum OptOutSource {
     Buyer,
     /// The shop's data.
     Shop,
+}
+
+impl OptOutSource {
+    /// The word in records and the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Buyer => "buyer",
+            Self::Shop => "shop",
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Buyer, Self::Shop].into_iter().find(|s| s.as_str() == word)
+    }
 }
 
 /// The opt-out as a dated fact.

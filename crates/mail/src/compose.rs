@@ -14,13 +14,22 @@ const LINE: usize = 76;
 /// Octets of text in one encoded word: 45 octets are 60 of base64, below the 75 of RFC 2047, section 2.
 const WORD_OCTETS: usize = 45;
 
-/// A plain text file beside the message.
+/// A file beside the message.
 #[derive(Debug, Clone)]
-pub struct TextFile {
+pub struct File {
     /// File name, already masked.
     pub name: String,
-    /// Content, already masked.
-    pub text: String,
+    /// Content, already masked or rebuilt.
+    pub content: FileContent,
+}
+
+/// What a file holds.
+#[derive(Debug, Clone)]
+pub enum FileContent {
+    /// Plain text.
+    Text(String),
+    /// Octets of a media type.
+    Octets(&'static str, Vec<u8>),
 }
 
 /// Everything that an outgoing message may hold.
@@ -52,8 +61,8 @@ pub struct Outgoing {
     pub text: String,
     /// HTML body without `html` and `body` tags.
     pub html: Option<String>,
-    /// Plain text files.
-    pub files: Vec<TextFile>,
+    /// Files.
+    pub files: Vec<File>,
     /// 16 random octets from which boundaries are made.
     pub boundary_seed: [u8; 16],
     /// Language of the content for the `lang` attribute.
@@ -74,7 +83,7 @@ pub fn compose(message: &Outgoing) -> Vec<u8> {
         out.push_str(&format!("--{boundary}\r\n{body}\r\n"));
         for file in &message.files {
             out.push_str(&format!("--{boundary}\r\n"));
-            out.push_str(&text_file(file));
+            out.push_str(&file_part(file));
             out.push_str("\r\n");
         }
         out.push_str(&format!("--{boundary}--\r\n"));
@@ -132,12 +141,13 @@ fn text_part(subtype: &str, text: &str) -> String {
     format!("Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: {}", encode_text(text))
 }
 
-fn text_file(file: &TextFile) -> String {
-    let mut out = String::from("Content-Type: text/plain; charset=utf-8\r\nContent-Disposition: attachment;\r\n ");
-    out.push_str(&file_name_parameter(&file.name));
-    out.push_str("\r\nContent-Transfer-Encoding: ");
-    out.push_str(&encode_text(&file.text));
-    out
+fn file_part(file: &File) -> String {
+    let (media_type, body) = match &file.content {
+        FileContent::Text(text) => ("text/plain; charset=utf-8", encode_text(text)),
+        FileContent::Octets(media_type, octets) => (*media_type, format!("base64\r\n\r\n{}", base64_lines(octets))),
+    };
+    let name = file_name_parameter(&file.name);
+    format!("Content-Type: {media_type}\r\nContent-Disposition: attachment;\r\n {name}\r\nContent-Transfer-Encoding: {body}")
 }
 
 /// `filename=` as a quoted string, or as RFC 2231 extended value where it is not plain ASCII.
@@ -289,16 +299,19 @@ mod tests {
             let mut m = message(&text, None);
             m.subject = subject.clone();
             m.from.0 = name;
-            m.files.push(TextFile { name: "nota ñ.txt".into(), text: text.clone() });
+            m.files.push(File { name: "nota ñ.txt".into(), content: FileContent::Text(text.clone()) });
+            m.files.push(File { name: "a.pdf".into(), content: FileContent::Octets("application/pdf", text.clone().into_bytes()) });
             let raw = compose(&m);
             prop_assert!(raw.is_ascii());
             prop_assert!(raw.split(|b| *b == b'\n').all(|l| l.len() <= 998));
             let parsed = mime::parse(&raw).unwrap();
             let content = mime::read_content(&parsed);
-            prop_assert_eq!(content.text.trim_end_matches('\n'), text.trim_end_matches('\n'));
-            prop_assert_eq!(content.subject, subject);
-            let file = content.parts[0].text.clone().unwrap();
-            prop_assert_eq!(file.0, "nota ñ.txt");
+            let said = content.text.clone();
+            prop_assert_eq!(said.trim_end_matches('\n'), text.trim_end_matches('\n'));
+            prop_assert_eq!(&content.subject, &subject);
+            let files: Vec<_> = content.files().cloned().collect();
+            prop_assert_eq!(&files[0].name, "nota ñ.txt");
+            prop_assert_eq!(&files[1].octets, text.as_bytes());
             prop_assert_eq!(parsed.fields().originator().unwrap().mailbox.canonical(), "t969vz2jn3bdsy7@marketplace.example");
         }
     }

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use ammonia::Builder;
 use mail_parser::decoders::html::html_to_text;
 
-use crate::mask::{Masking, find_addresses};
+use crate::mask::{Masking, find_spans};
 
 /// Tags that ordinary mail is made of. `img` is missing on purpose: a remote picture is a read receipt.
 const TAGS: [&str; 42] = [
@@ -214,16 +214,16 @@ pub fn mask(clean: &str, masking: &Masking<'_>) -> (String, usize) {
             }
         }
     }
-    let found = find_addresses(&visible, masking);
+    let found = find_spans(&visible);
     let mut texts: HashMap<usize, Vec<char>> = HashMap::new();
     let mut at = 0;
     let mut spans = found.iter().peekable();
     while at < visible.len() {
         if let Some(span) = spans.peek()
-            && span.start == at
+            && span.range.start == at
         {
-            texts.entry(origin[at]).or_default().extend(masking.mask.chars());
-            at = span.end;
+            texts.entry(origin[at]).or_default().extend(masking.in_place_of(span).chars());
+            at = span.range.end;
             spans.next();
             continue;
         }
@@ -234,7 +234,7 @@ pub fn mask(clean: &str, masking: &Masking<'_>) -> (String, usize) {
     let mut out = String::with_capacity(clean.len());
     for (index, token) in tokens.iter().enumerate() {
         match token {
-            Token::Tag(tag) if carries_address(tag, masking) => {
+            Token::Tag(tag) if carries_secret(tag) => {
                 out.push_str("<a>");
                 masked += 1;
             }
@@ -309,13 +309,14 @@ fn is_block(tag: &str) -> bool {
     )
 }
 
-fn carries_address(tag: &str, masking: &Masking<'_>) -> bool {
+/// Whether a link carries an address, or is one of ours.
+fn carries_secret(tag: &str) -> bool {
     let Some((_, rest)) = tag.split_once("href=\"") else { return false };
     let url = unescape(rest.split('"').next().unwrap_or_default());
     // Twice: an address inside a redirect target is encoded twice.
     let once = percent_decode(&url);
     let twice = percent_decode(&once);
-    [url, once, twice].iter().any(|u| !find_addresses(&u.chars().collect::<Vec<_>>(), masking).is_empty())
+    [url, once, twice].iter().any(|u| !find_spans(&u.chars().collect::<Vec<_>>()).is_empty())
 }
 
 fn percent_decode(text: &str) -> String {
@@ -342,7 +343,7 @@ fn percent_decode(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const MASKING: Masking<'static> = Masking { mask: "[address removed]" };
+    const MASKING: Masking<'static> = Masking { mask: "[address removed]", link: "[link]" };
 
     fn masked(html: &str) -> String {
         mask(&sanitise(html).unwrap().html, &MASKING).0

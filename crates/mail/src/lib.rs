@@ -4,6 +4,7 @@
 //! strangers is bounded by a named limit and returns a value with its defects instead of panicking.
 
 pub mod address;
+pub mod automatic;
 pub mod compose;
 pub mod dkim;
 pub mod html;

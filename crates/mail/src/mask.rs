@@ -10,6 +10,26 @@ use std::ops::Range;
 pub struct Masking<'a> {
     /// What stands in place of an address, in the reader's language.
     pub mask: &'a str,
+    /// What stands in place of a link of ours, which was one reader's and works for whoever has it (W15).
+    pub link: &'a str,
+}
+
+/// Begins the secret of every link of ours, so that one is recognised wherever it comes back.
+pub const LINK_MARK: &str = "tpl1_";
+
+/// Something that is not passed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// Where it stands, in characters.
+    pub range: Range<usize>,
+    /// Whether it is a link of ours; else an address.
+    pub is_link: bool,
+}
+
+impl Masking<'_> {
+    pub(crate) fn in_place_of(&self, span: &Span) -> &str {
+        if span.is_link { self.link } else { self.mask }
+    }
 }
 
 /// How far a local-part is followed to the left, in characters: it has 64 octets, and may be padded with
@@ -19,25 +39,56 @@ const MAX_LEFT: usize = 1_000;
 /// Masks every address in a text; gives the text and how many were masked.
 #[must_use]
 pub fn mask_text(text: &str, masking: &Masking<'_>) -> (String, usize) {
-    if !text.contains(is_at) && !text.contains(['%', '&']) {
+    if !text.contains(is_at) && !text.contains(['%', '&']) && !text.contains(LINK_MARK) {
         return (text.to_owned(), 0);
     }
     let chars: Vec<char> = text.chars().collect();
-    let spans = find_addresses(&chars, masking);
+    let spans = find_spans(&chars);
     let mut out = String::with_capacity(text.len());
     let mut at = 0;
     for span in &spans {
-        out.extend(&chars[at..span.start]);
-        out.push_str(masking.mask);
-        at = span.end;
+        out.extend(&chars[at..span.range.start]);
+        out.push_str(masking.in_place_of(span));
+        at = span.range.end;
     }
     out.extend(&chars[at..]);
     (out, spans.len())
 }
 
-/// Where addresses stand, in order and without overlap, as ranges of characters.
+/// What is masked, in order and without overlap.
 #[must_use]
-pub fn find_addresses(chars: &[char], _masking: &Masking<'_>) -> Vec<Range<usize>> {
+pub fn find_spans(chars: &[char]) -> Vec<Span> {
+    let links = find_links(chars);
+    let apart = |a: &Range<usize>| links.iter().all(|l| a.end <= l.start || l.end <= a.start);
+    let addresses = find_addresses(chars).into_iter().filter(apart);
+    let mut spans: Vec<Span> = addresses.map(|range| Span { range, is_link: false }).collect();
+    spans.extend(links.iter().map(|range| Span { range: range.clone(), is_link: true }));
+    spans.sort_by_key(|s| s.range.start);
+    spans
+}
+
+/// Links of ours: from the mark to both sides up to what no link holds, so that a wrapped one goes whole.
+fn find_links(chars: &[char]) -> Vec<Range<usize>> {
+    let ends = |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | '\'' | '(' | ')' | '[' | ']');
+    let mark: Vec<char> = LINK_MARK.chars().collect();
+    let mut links: Vec<Range<usize>> = Vec::new();
+    let mut at = 0;
+    while at + mark.len() <= chars.len() {
+        if chars[at..at + mark.len()] != mark[..] {
+            at += 1;
+            continue;
+        }
+        let floor = links.last().map_or(0, |l| l.end).max(at.saturating_sub(MAX_LEFT));
+        let start = (floor..at).rev().find(|&n| ends(chars[n])).map_or(floor, |n| n + 1);
+        let end = (at..chars.len()).find(|&n| ends(chars[n])).unwrap_or(chars.len());
+        links.push(start..end);
+        at = end;
+    }
+    links
+}
+
+/// Where addresses stand, in order and without overlap, as ranges of characters.
+fn find_addresses(chars: &[char]) -> Vec<Range<usize>> {
     let mut spans: Vec<Range<usize>> = Vec::new();
     for at in 0..chars.len() {
         let width = at_width(chars, at);
@@ -141,7 +192,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn mask(text: &str) -> String {
-        mask_text(text, &Masking { mask: "[x]" }).0
+        mask_text(text, &Masking { mask: "[x]", link: "[link]" }).0
     }
 
     #[test]
@@ -159,6 +210,13 @@ mod tests {
     }
 
     #[test]
+    fn links_of_ours_go_whole_wherever_they_come_back() {
+        assert_eq!(mask("> Report: https://m.example/l/tpl1_AbC-_9 thanks"), "> Report: [link] thanks");
+        assert_eq!(mask("<https://safe.example/?u=https%3A%2F%2Fm.example%2Fl%2Ftpl1_AbC%40&x=1>"), "<[link]>");
+        assert_eq!(mask("tpl1_a@b.example tpl1_"), "[link] [link]");
+    }
+
+    #[test]
     fn what_is_no_address_stays() {
         for text in ["3 @ 5 EUR", "@handle says", "order 302-1234567-1234567", "50% off / 3*2=6", "100%40 & 5", "a@ b"] {
             assert_eq!(mask(text), text);
@@ -167,7 +225,7 @@ mod tests {
 
     #[test]
     fn hostile_rows_cost_no_more_than_their_length() {
-        for row in ["@", "%40", "a@", "a@\u{200b}", "]", "a@[]", "&#64;", "a.@", "a@-"] {
+        for row in ["@", "%40", "a@", "a@\u{200b}", "]", "a@[]", "&#64;", "a.@", "a@-", "tpl1_", "tpl1"] {
             let text = row.repeat(300_000);
             mask(&text);
         }

@@ -1,11 +1,15 @@
 //! What every operation is given: the ports, time and randomness, the settings.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use domain::calendar::{Calendar, Day};
 use domain::delivery::Delivery;
 use domain::id::NodeId;
-use domain::{Clock, MarketplaceId, Random};
+use domain::policy::RuleSet;
+use domain::texts::Texts;
+use domain::{Clock, MarketplaceId, Random, SellerId, Timestamp};
 use mail::dkim::Signer;
 use mail::{Domain, Mailbox, ReversePath};
 use store::seal::MasterKey;
@@ -33,6 +37,12 @@ pub struct Marketplace {
     pub domain: Domain,
     /// Default language.
     pub locale: String,
+    /// Every language of the site, the default among them.
+    pub languages: Vec<String>,
+    /// Its days.
+    pub calendar: Calendar,
+    /// Its rules.
+    pub rules: Arc<RuleSet>,
     /// Where mail to postmaster@ and abuse@ goes.
     pub postmaster: Mailbox,
     /// Local-part length of new aliases.
@@ -48,6 +58,10 @@ pub struct Settings {
     pub hostname: String,
     /// The marketplaces.
     pub marketplaces: Vec<Marketplace>,
+    /// Words that people read.
+    pub texts: Texts,
+    /// Where pages are reached, without a slash at the end; links in mail need it.
+    pub public_url: Option<String>,
 }
 
 impl Settings {
@@ -99,9 +113,43 @@ pub struct Context {
     pub heavy: Arc<Semaphore>,
     /// Counters and histograms.
     pub metrics: Metrics,
+    /// Orders of sellers in their window, counted lately.
+    pub order_counts: OrderCounts,
+}
+
+/// How many orders a seller had in the window of the daily limit, kept for a while: a seller with a million
+/// orders is not counted anew for each message.
+#[derive(Debug, Default)]
+pub struct OrderCounts(Mutex<HashMap<(SellerId, Day), (i64, Timestamp)>>);
+
+impl OrderCounts {
+    /// A count may be this old; orders of complete days seldom change.
+    const KEPT: Duration = Duration::from_secs(300);
+    /// Beyond so many sellers all are counted anew.
+    const MOST: usize = 10_000;
+
+    /// The count of that day, if it is fresh.
+    pub(crate) fn find(&self, seller: SellerId, day: Day, now: Timestamp) -> Option<i64> {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.get(&(seller, day)).filter(|(_, at)| now >= *at && now.since(*at) < Self::KEPT).map(|(count, _)| *count)
+    }
+
+    pub(crate) fn put(&self, seller: SellerId, day: Day, now: Timestamp, count: i64) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.len() >= Self::MOST {
+            counts.clear();
+        }
+        counts.insert((seller, day), (count, now));
+    }
 }
 
 impl Context {
+    /// A text for a reader of `locale`.
+    #[must_use]
+    pub fn text(&self, locale: &str, key: &str, fields: &[(&str, &str)]) -> String {
+        self.settings.texts.text(locale, key, fields)
+    }
+
     pub(crate) fn salt(&self) -> [u8; 32] {
         let mut salt = [0; 32];
         self.random.fill(&mut salt);

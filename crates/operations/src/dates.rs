@@ -11,11 +11,6 @@ pub(crate) fn rfc5322(at: Timestamp) -> String {
     utc(at).strftime("%a, %d %b %Y %H:%M:%S +0000").to_string()
 }
 
-/// A day for a notice.
-pub(crate) fn day(at: Timestamp) -> String {
-    utc(at).strftime("%Y-%m-%d %H:%M UTC").to_string()
-}
-
 /// `YYYYMM`, which names the table of a body.
 pub(crate) fn month(at: Timestamp) -> i32 {
     utc(at).strftime("%Y%m").to_string().parse().unwrap_or(197_001)

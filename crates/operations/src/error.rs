@@ -40,6 +40,8 @@ pub enum OperationError {
         /// What to do.
         detail: String,
     },
+    /// It was changed since the caller saw it.
+    Changed,
     /// Somebody else changed the same thing at the same time, again and again.
     Busy,
     /// The store.

@@ -22,6 +22,10 @@ pub struct Metrics {
     pub attempts: Family<Kind, Counter>,
     /// Sessions by `opened`, `turned_away`.
     pub sessions: Family<Kind, Counter>,
+    /// Messages that passed the opt-out by the bracketed word (C5).
+    pub overrides: Counter,
+    /// Critical messages that passed with a warning of the content checks (C14).
+    pub content_warnings: Counter,
     /// Addresses masked in what was passed on.
     pub masked: Counter,
     /// Seconds from the end of DATA to the reply.
@@ -38,6 +42,9 @@ impl Metrics {
         registry.register("tradepost_messages", "Messages by outcome", metrics.messages.clone());
         registry.register("tradepost_delivery_attempts", "Delivery attempts by resulting state", metrics.attempts.clone());
         registry.register("tradepost_smtp_sessions", "SMTP sessions", metrics.sessions.clone());
+        registry.register("tradepost_overrides", "Messages that passed the opt-out by the bracketed word", metrics.overrides.clone());
+        let warnings = metrics.content_warnings.clone();
+        registry.register("tradepost_content_warnings", "Critical messages that read like one that is never critical", warnings);
         registry.register("tradepost_addresses_masked", "Addresses masked in relayed messages", metrics.masked.clone());
         registry.register("tradepost_acceptance_seconds", "Time from end of DATA to the reply", acceptance);
         metrics

@@ -6,13 +6,13 @@ use domain::delivery::{Delivery, DeliveryState};
 use domain::ledger::{self, Value};
 use domain::message::{Author, Message};
 use domain::policy::Outcome;
-use domain::texts::text;
 use domain::{ConversationId, MessageId as Id, PairId, SellerId, Timestamp};
 use mail::Mailbox;
 use mail::compose::{Outgoing, compose};
 use mail::mask::{Masking, mask_text};
 use store::{BodyKind, Changes, CounterAdd, NewEntry, StoreError};
 
+use crate::advice::{Told, postmaster};
 use crate::bodies;
 use crate::context::{Context, Marketplace, ReadyDelivery};
 use crate::{dates, relay};
@@ -32,8 +32,10 @@ pub(crate) struct Notice<'a> {
     pub(crate) written_at: Timestamp,
     pub(crate) to: Mailbox,
     pub(crate) locale: &'a str,
-    /// Text key; also the cause that is counted.
-    pub(crate) cause: &'static str,
+    /// What is told; its code is the cause that is counted.
+    pub(crate) told: Told,
+    /// Lines with links, behind it.
+    pub(crate) links: Vec<String>,
     /// The writer's Message-ID, for threading in the writer's own mailbox.
     pub(crate) in_reply_to: Option<mail::MessageId>,
 }
@@ -46,7 +48,7 @@ fn is_told_once(cause: &str) -> bool {
 /// Adds the notice to the changes, unless it was told already; gives what is ready to be delivered.
 pub(crate) async fn add(ctx: &Context, changes: &mut Changes, notice: &Notice<'_>) -> Result<Option<ReadyDelivery>, StoreError> {
     let now = ctx.clock.now();
-    let scope = match (notice.cause, notice.conversation) {
+    let scope = match (notice.told.code, notice.conversation) {
         // The alias is the pair's, so is being told of it.
         ("notice_alias_closed", _) | (_, None) => "pair".to_owned(),
         (_, Some(conversation)) => conversation.to_string(),
@@ -56,10 +58,10 @@ pub(crate) async fn add(ctx: &Context, changes: &mut Changes, notice: &Notice<'_
     let scope = who[..8].iter().fold(format!("{scope}/"), |text, b| format!("{text}{b:02x}"));
     let hour = now.0.div_euclid(HOUR_MICROS);
     let key = |hour: i64| {
-        if is_told_once(notice.cause) {
-            format!("notice/{}/{scope}", notice.cause)
+        if is_told_once(notice.told.code) {
+            format!("notice/{}/{scope}", notice.told.code)
         } else {
-            format!("notice/{}/{scope}/{hour}", notice.cause)
+            format!("notice/{}/{scope}/{hour}", notice.told.code)
         }
     };
     let told = ctx.store.find_counter(notice.pair, &key(hour)).await?;
@@ -70,7 +72,7 @@ pub(crate) async fn add(ctx: &Context, changes: &mut Changes, notice: &Notice<'_
     }
     add.below = Some(1);
     changes.counters.push(add);
-    let before = if is_told_once(notice.cause) { 0 } else { ctx.store.find_counter(notice.pair, &key(hour - 1)).await? };
+    let before = if is_told_once(notice.told.code) { 0 } else { ctx.store.find_counter(notice.pair, &key(hour - 1)).await? };
     compose_notice(ctx, changes, notice, now, before).await.map(Some)
 }
 
@@ -82,22 +84,22 @@ async fn compose_notice(
     before: i64,
 ) -> Result<ReadyDelivery, StoreError> {
     let id = Id::fresh(now, ctx.random.as_ref(), n.pair.bucket());
-    let postmaster = Mailbox::new("postmaster", n.marketplace.domain.clone()).expect("a local-part");
-    let postmaster_text = postmaster.to_wire();
-    let fields = [("marketplace", n.marketplace.name.as_str()), ("postmaster", postmaster_text.as_str())];
-    let subject = if n.subject.is_empty() { text(n.locale, "no_subject", &[]) } else { n.subject.chars().take(200).collect() };
-    let about = text(n.locale, "notice_about", &[("subject", &subject), ("date", &dates::day(n.written_at))]);
-    let mut body = format!("{about}\n\n{}\n", text(n.locale, n.cause, &fields));
+    let subject = if n.subject.is_empty() { ctx.text(n.locale, "no_subject", &[]) } else { n.subject.chars().take(200).collect() };
+    let written = n.marketplace.calendar.minute(n.written_at);
+    let about = ctx.text(n.locale, "notice_about", &[("subject", &subject), ("date", &written)]);
+    let mut told = format!("{about}\n\n{}\n", n.told.text);
     if before > 1 {
-        body.push_str(&format!("\n{}\n", text(n.locale, "notice_repeated", &[("count", &before.to_string())])));
+        told.push_str(&format!("\n{}\n", ctx.text(n.locale, "notice_repeated", &[("count", &before.to_string())])));
     }
-    let is_refusal = n.cause.starts_with("remedy_") || n.cause == "notice_bounced";
+    let links: String = n.links.iter().map(|line| format!("\n{line}\n")).collect();
+    let body = format!("{told}{links}");
+    let is_refusal = n.told.code.starts_with("remedy_") || n.told.code == "notice_bounced";
     let subject_key = if is_refusal { "notice_subject_not_delivered" } else { "notice_subject_note" };
     let outgoing = Outgoing {
-        from: (text(n.locale, "notice_name", &fields[..1]), postmaster),
+        from: (ctx.text(n.locale, "notice_name", &[("marketplace", &n.marketplace.name)]), postmaster(n.marketplace)),
         to: n.to.clone(),
         reply_to: None,
-        subject: text(n.locale, subject_key, &[]),
+        subject: ctx.text(n.locale, subject_key, &[]),
         date: dates::rfc5322(now),
         message_id: relay::fresh_id(ctx, n.marketplace),
         in_reply_to: n.in_reply_to.clone(),
@@ -106,11 +108,11 @@ async fn compose_notice(
         auto_submitted: Some("auto-replied"),
         hostname: ctx.settings.hostname.clone(),
         hops: 1,
-        text: body.clone(),
+        text: body,
         html: None,
         files: Vec::new(),
         boundary_seed: relay::seed(ctx),
-        language: domain::texts::language_of(n.locale).to_owned(),
+        language: ctx.settings.texts.language_of(n.locale).to_owned(),
     };
     let composed = compose(&outgoing);
     let content = n.marketplace.signer.as_ref().map_or(composed.clone(), |s| s.sign(&composed, now.unix_seconds()));
@@ -122,6 +124,9 @@ async fn compose_notice(
         author: Author::Tradepost,
         rung: None,
         order: None,
+        reason: None,
+        automatic: true,
+        fingerprint: None,
         accepted_at: now,
         outcome: Outcome::Notify,
         original_id: None,
@@ -129,9 +134,9 @@ async fn compose_notice(
         size_bytes: i64::try_from(content.len()).unwrap_or(i64::MAX),
     };
     let stored = bodies::with_envelope(&None, &n.to, &content);
-    // The view may be read by the other side: the writer's own subject is masked in it.
-    let mask = text(n.locale, "mask_address", &[]);
-    let view = format!("{}\n\n{}", outgoing.subject, mask_text(&body, &Masking { mask: &mask }).0);
+    // The view may be read by the other side: the writer's own subject is masked in it, and the links are left out.
+    let (mask, link) = (ctx.text(n.locale, "mask_address", &[]), ctx.text(n.locale, "mask_link", &[]));
+    let view = format!("{}\n\n{}", outgoing.subject, mask_text(&told, &Masking { mask: &mask, link: &link }).0);
     bodies::seal(ctx, changes, id, now, &[(BodyKind::Outgoing, &stored), (BodyKind::View, view.as_bytes())]).await?;
     changes.messages.push(message);
     changes.entries.push(NewEntry::new(
@@ -140,7 +145,7 @@ async fn compose_notice(
         "notice.queued",
         now,
         ctx.salt(),
-        [("about", Some(n.about.to_string().into())), ("cause", Some(n.cause.into())), ("outgoing", Some(hash_and_size(&content)))],
+        [("about", Some(n.about.to_string().into())), ("cause", Some(n.told.code.into())), ("outgoing", Some(hash_and_size(&content)))],
     ));
     let delivery = queued(ctx, id, now);
     changes.deliveries.push(delivery.clone());

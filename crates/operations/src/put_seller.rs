@@ -22,6 +22,8 @@ pub struct SellerInput {
     pub approved_carriers: Option<Vec<String>>,
     /// Language tag.
     pub locale: Option<String>,
+    /// Whether the bracketed word is withdrawn (C5).
+    pub important_withdrawn: Option<bool>,
     /// The shop's time stamp: an older one changes nothing.
     pub updated_at: Option<Timestamp>,
 }
@@ -99,6 +101,9 @@ fn merge(
         customer_service_email,
         approved_senders: senders,
         approved_carriers: carriers,
+        own_senders: old.map(|s| s.own_senders.clone()).unwrap_or_default(),
+        notify_blocked: old.is_none_or(|s| s.notify_blocked),
+        important_withdrawn: input.important_withdrawn.or(old.map(|s| s.important_withdrawn)).unwrap_or(false),
         locale,
         updated_at: input.updated_at.or(old.and_then(|s| s.updated_at)),
         version: old.map_or(1, |s| s.version + 1),

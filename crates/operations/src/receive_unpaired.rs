@@ -8,7 +8,8 @@ use store::{BodyKind, NewEntry, StoreError};
 use crate::bodies;
 use crate::context::{Context, ReadyDelivery};
 use crate::notices::{hash_and_size, queued};
-use crate::receive_message::{Batch, Received};
+use crate::receive_message::Received;
+use crate::record::Batch;
 use crate::verp;
 
 /// How many mails of unknown systems to one alias are noted a day; what comes above is accepted and forgotten.
@@ -83,6 +84,9 @@ pub(crate) async fn to_operator(
         author: if received.reverse_path.is_none() { Author::MailSystem } else { Author::Stranger },
         rung: None,
         order: None,
+        reason: None,
+        automatic: false,
+        fingerprint: None,
         accepted_at: now,
         outcome: Outcome::Forward,
         original_id: None,

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use domain::MessageId;
+use domain::Role;
 use domain::delivery::{AttemptOutcome, DeliveryState, after_attempt};
 use domain::message::{Author, Message};
-use domain::{Role, texts};
 use store::{BodyKind, Changes, CommitError, DeliveryUpdate, FactsQuery, Guard, NewEntry, SealedMessage, StoreError};
 
+use crate::advice::Told;
 use crate::bodies;
 use crate::context::{Context, LEASE, ReadyDelivery, TRIES};
 use crate::metrics::Metrics;
@@ -128,7 +129,7 @@ pub async fn postpone_delivery(ctx: &Context, ready: &ReadyDelivery, wait: Durat
 /// The author of a message that bounced is told in our own words (privacy P01).
 async fn tell_author(ctx: &Context, changes: &mut Changes, sealed: &SealedMessage) -> Result<(), StoreError> {
     let Message { id, pair, seller, conversation, author: Author::Party(author), .. } = sealed.message.clone() else { return Ok(()) };
-    let query = FactsQuery { pair, tag: None, references: Vec::new(), quoted: Vec::new() };
+    let query = FactsQuery::of_pair(pair);
     let Some(facts) = ctx.store.load_facts(query).await? else { return Ok(()) };
     let Some(marketplace) = ctx.settings.by_id(&facts.pair.marketplace) else { return Ok(()) };
     let (to, locale) = match author {
@@ -137,7 +138,7 @@ async fn tell_author(ctx: &Context, changes: &mut Changes, sealed: &SealedMessag
     };
     let view = bodies::open(ctx, sealed, BodyKind::View).await?.unwrap_or_default();
     let view = String::from_utf8_lossy(&view);
-    let subject = view.lines().next().map_or_else(|| texts::text(locale, "no_subject", &[]), str::to_owned);
+    let subject = view.lines().next().map_or_else(|| ctx.text(locale, "no_subject", &[]), str::to_owned);
     let notice = Notice {
         marketplace,
         pair,
@@ -148,7 +149,8 @@ async fn tell_author(ctx: &Context, changes: &mut Changes, sealed: &SealedMessag
         written_at: sealed.message.accepted_at,
         to,
         locale,
-        cause: "notice_bounced",
+        told: Told { code: "notice_bounced", text: ctx.text(locale, "notice_bounced", &[]) },
+        links: Vec::new(),
         in_reply_to: sealed.message.original_id.clone(),
     };
     // Taken up by the poller: this process may be busy with exactly the server that refuses.

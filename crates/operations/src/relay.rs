@@ -4,16 +4,17 @@
 //! footer in the reader's language.
 
 use domain::message::Message;
-use domain::texts::text;
-use domain::{Conversation, Order, Role, Timestamp};
-use mail::compose::{Outgoing, TextFile, compose};
+use domain::{Conversation, MessageId as Id, Order, Role, Timestamp};
+use mail::compose::{File, FileContent, Outgoing, compose};
 use mail::mask::{Masking, mask_text};
-use mail::mime::{Content, Part, PartKind};
+use mail::mime::{Content, PartKind};
 use mail::{Mailbox, MessageId, html};
 use store::PairFacts;
 
 use crate::context::{Context, Marketplace};
 use crate::dates;
+use crate::files::Files;
+use crate::links::{LinkAction, mint};
 
 /// Longest file name that is passed on, in octets; in a header each may take three.
 const MAX_FILE_NAME: usize = 80;
@@ -22,6 +23,8 @@ const MAX_SUBJECT: usize = 400;
 
 /// Everything a relayed message is made of.
 pub(crate) struct Relay<'a> {
+    /// The message, which the links in the footer name.
+    pub(crate) id: Id,
     pub(crate) marketplace: &'a Marketplace,
     pub(crate) facts: &'a PairFacts,
     pub(crate) conversation: &'a Conversation,
@@ -29,8 +32,11 @@ pub(crate) struct Relay<'a> {
     /// Who reads it.
     pub(crate) to: Role,
     pub(crate) content: &'a Content,
+    pub(crate) files: &'a Files,
     /// Ids that the writer's In-Reply-To and References name, newest last.
     pub(crate) references: &'a [Message],
+    /// Whether a machine wrote it.
+    pub(crate) automatic: bool,
     pub(crate) now: Timestamp,
     pub(crate) hops: u32,
 }
@@ -53,19 +59,19 @@ pub(crate) fn relay(ctx: &Context, r: &Relay<'_>) -> Relayed {
         Role::Buyer => (r.facts.buyer.email.clone(), r.facts.buyer.locale.as_str()),
         Role::Seller => (r.facts.seller.customer_service_email.clone(), r.facts.seller.locale.as_str()),
     };
-    let mask = text(locale, "mask_address", &[]);
-    let masking = Masking { mask: &mask };
+    let (mask, link) = (ctx.text(locale, "mask_address", &[]), ctx.text(locale, "mask_link", &[]));
+    let masking = Masking { mask: &mask, link: &link };
     // Masked before it is cut: a cut in front of the at sign would leave the local-part.
     let (whole_subject, masked_subject) = mask_text(&r.content.subject, &masking);
     let subject = subject(r, &whole_subject);
     let (body, masked_text) = mask_text(r.content.text.trim_end(), &masking);
     let body_html = r.content.html.as_ref().map(|h| html::mask(h, &masking));
     let masked_html = body_html.as_ref().map_or(0, |(_, n)| *n);
-    let (files, masked_files) = text_files(&r.content.parts, locale, &masking);
-    let banner = banner(r, locale);
-    let removed = removed_lines(&r.content.parts, locale);
-    let empty = (body.trim().is_empty() && files.is_empty()).then(|| text(locale, "empty_message", &[]));
-    let footer = format!("{}\n{}", text(locale, "footer", &[("marketplace", &r.marketplace.name)]), r.conversation.tag.reference());
+    let (files, masked_files) = passed_files(ctx, r.files, locale, &masking);
+    let banner = banner(ctx, r, locale);
+    let removed = removed_lines(ctx, r.files, locale);
+    let empty = (body.trim().is_empty() && files.is_empty()).then(|| ctx.text(locale, "empty_message", &[]));
+    let footer = Footer::of(ctx, r, locale);
     let said: Vec<&str> = [Some(body.as_str()), empty.as_deref()]
         .into_iter()
         .flatten()
@@ -81,14 +87,15 @@ pub(crate) fn relay(ctx: &Context, r: &Relay<'_>) -> Relayed {
         message_id: fresh_id(ctx, r.marketplace),
         in_reply_to: mapped(r).last().cloned(),
         references: mapped(r),
-        auto_submitted: None,
+        // RFC 3834, section 5: what a machine wrote stays known as that.
+        auto_submitted: r.automatic.then_some("auto-replied"),
         hostname: ctx.settings.hostname.clone(),
         hops: r.hops,
-        text: format!("{banner}\n\n{}\n\n-- \n{footer}\n", said.join("\n\n")),
-        html: body_html.map(|(h, _)| html_body(&banner, &h, empty.iter().chain(&removed), &footer)),
+        text: format!("{banner}\n\n{}\n\n-- \n{}\n", said.join("\n\n"), footer.text()),
+        html: body_html.map(|(h, _)| html_body(&banner, &h, empty.iter().chain(&removed), &footer.html())),
         files,
         boundary_seed: seed(ctx),
-        language: domain::texts::language_of(locale).to_owned(),
+        language: ctx.settings.texts.language_of(locale).to_owned(),
     };
     let view = format!("{subject}\n\n{}", said.join("\n\n"));
     let composed = compose(&outgoing);
@@ -120,16 +127,16 @@ fn display_name(r: &Relay<'_>) -> String {
     }
 }
 
-fn banner(r: &Relay<'_>, locale: &str) -> String {
+fn banner(ctx: &Context, r: &Relay<'_>, locale: &str) -> String {
     let marketplace = ("marketplace", r.marketplace.name.as_str());
     let name = display_name(r);
     let mut banner = match r.to {
-        Role::Buyer => text(locale, "banner_to_buyer", &[("business", &name), marketplace]),
-        Role::Seller => text(locale, "banner_to_seller", &[("buyer", &name), marketplace]),
+        Role::Buyer => ctx.text(locale, "banner_to_buyer", &[("business", &name), marketplace]),
+        Role::Seller => ctx.text(locale, "banner_to_seller", &[("buyer", &name), marketplace]),
     };
     if let Some(order) = r.order {
         banner.push('\n');
-        banner.push_str(&text(locale, "banner_order", &[("order", &order.shop_id)]));
+        banner.push_str(&ctx.text(locale, "banner_order", &[("order", &order.shop_id)]));
     }
     banner
 }
@@ -169,58 +176,97 @@ fn mapped(r: &Relay<'_>) -> Vec<MessageId> {
     r.references.iter().filter_map(|m| if m.author == wrote { m.original_id.clone() } else { m.outgoing_id.clone() }).collect()
 }
 
-fn text_files(parts: &[Part], locale: &str, masking: &Masking<'_>) -> (Vec<TextFile>, usize) {
+fn passed_files(ctx: &Context, files: &Files, locale: &str, masking: &Masking<'_>) -> (Vec<File>, usize) {
     let mut masked = 0;
-    let files = parts
-        .iter()
-        .filter_map(|p| p.text.as_ref())
-        .map(|(name, content)| {
-            let (name, in_name) = mask_text(name, masking);
-            let name = safe_name(&name, locale);
-            let (text, in_text) = mask_text(content, masking);
-            masked += in_name + in_text;
-            TextFile { name, text }
-        })
-        .collect();
-    (files, masked)
+    let mut out = Vec::with_capacity(files.passed.len());
+    for (name, content) in &files.passed {
+        let (name, in_name) = mask_text(name, masking);
+        let content = match content {
+            FileContent::Text(text) => {
+                let (text, in_text) = mask_text(text, masking);
+                masked += in_text;
+                FileContent::Text(text)
+            }
+            rebuilt @ FileContent::Octets(..) => rebuilt.clone(),
+        };
+        masked += in_name;
+        out.push(File { name: safe_name(&name, &ctx.text(locale, "file_name", &[])), content });
+    }
+    (out, masked)
 }
 
 /// A file name without folders and without anything a header or a shell could trip over.
-fn safe_name(name: &str, locale: &str) -> String {
+fn safe_name(name: &str, otherwise: &str) -> String {
     let base = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let mut clean: String = base.chars().filter(|c| !c.is_control() && !"<>:\"|?*;".contains(*c)).take(MAX_FILE_NAME).collect();
     while clean.len() > MAX_FILE_NAME {
         clean.pop();
     }
     let clean = clean.trim_matches(['.', ' ']);
-    if clean.is_empty() { text(locale, "file_name", &[]) } else { clean.to_owned() }
+    if clean.is_empty() { otherwise.to_owned() } else { clean.to_owned() }
 }
 
-fn removed_lines(parts: &[Part], locale: &str) -> Vec<String> {
-    let key = |kind| match kind {
-        PartKind::TextFile => None,
+fn removed_lines(ctx: &Context, files: &Files, locale: &str) -> Vec<String> {
+    let key = |kind: &PartKind| match kind {
+        PartKind::File => None,
         PartKind::Picture => Some("part_picture"),
-        PartKind::Document => Some("part_document"),
         PartKind::Message => Some("part_message"),
         PartKind::Signature => Some("part_signature"),
         PartKind::Card => Some("part_card"),
         PartKind::Other => Some("part_other"),
     };
-    let mut kinds: Vec<PartKind> = parts.iter().map(|p| p.kind).collect();
-    kinds.sort_unstable();
-    kinds.dedup();
-    kinds.into_iter().filter_map(key).map(|key| text(locale, key, &[])).collect()
+    let of_file = |kind: &attachment::Kind| if kind.is_picture() { "part_picture" } else { "part_document" };
+    let mut keys: Vec<&str> = files.removed.iter().filter_map(key).chain(files.not_rebuilt.iter().map(of_file)).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys.into_iter().map(|key| ctx.text(locale, key, &[])).collect()
 }
 
-/// How many parts are not passed on.
-pub(crate) fn parts_removed(parts: &[Part]) -> usize {
-    parts.iter().filter(|p| p.kind != PartKind::TextFile).count()
+/// What stands below every message: the reader's own links, who passes it on, the reference line last (C3).
+struct Footer {
+    sentence: String,
+    /// Words and address of each link.
+    links: Vec<(String, String)>,
+    reference: String,
+}
+
+impl Footer {
+    fn of(ctx: &Context, r: &Relay<'_>, locale: &str) -> Self {
+        let actions: &[(&str, LinkAction)] = match r.to {
+            Role::Seller => &[("link_no_response", LinkAction::NoResponse), ("link_report", LinkAction::SellerReport)],
+            Role::Buyer => &[("link_flag", LinkAction::BuyerReport), ("link_preferences_buyer", LinkAction::BuyerPreferences)],
+        };
+        let link = |(key, action): &(&str, LinkAction)| Some((ctx.text(locale, key, &[("link", "")]), mint(ctx, *action, r.id)?));
+        Self {
+            sentence: ctx.text(locale, "footer", &[("marketplace", &r.marketplace.name)]),
+            links: actions.iter().filter_map(link).collect(),
+            reference: r.conversation.tag.reference(),
+        }
+    }
+
+    fn text(&self) -> String {
+        let links: String = self.links.iter().map(|(words, address)| format!("{}{address}\n", with_space(words))).collect();
+        format!("{links}{}\n{}", self.sentence, self.reference)
+    }
+
+    fn html(&self) -> String {
+        let link = |(words, address): &(String, String)| {
+            let words = words.trim_end_matches([':', '：', ' ']);
+            format!("<a href=\"{}\">{}</a><br>\n", html::escape(address), html::escape(words))
+        };
+        let links: String = self.links.iter().map(link).collect();
+        format!("<p>{links}{}<br>\n{}</p>", html::escape(&self.sentence), html::escape(&self.reference))
+    }
+}
+
+fn with_space(words: &str) -> String {
+    format!("{} ", words.trim_end())
 }
 
 fn html_body<'a>(banner: &str, body: &str, lines: impl Iterator<Item = &'a String>, footer: &str) -> String {
     let paragraph = |text: &str| format!("<p>{}</p>", html::escape(text).replace('\n', "<br>\n"));
     let lines: String = lines.map(|line| format!("{}\n", paragraph(line))).collect();
-    format!("{}\n<hr>\n{body}\n{lines}<hr>\n{}", paragraph(banner), paragraph(footer))
+    format!("{}\n<hr>\n{body}\n{lines}<hr>\n{footer}", paragraph(banner))
 }
 
 pub(crate) fn fresh_id(ctx: &Context, marketplace: &Marketplace) -> MessageId {
@@ -247,7 +293,7 @@ mod tests {
 
     #[test]
     fn file_names_lose_folders_and_traps() {
-        assert_eq!(safe_name("..\\..\\C:\\Users\\ana\\no;ta.txt", "en"), "nota.txt");
-        assert_eq!(safe_name("/", "es"), "archivo.txt");
+        assert_eq!(safe_name("..\\..\\C:\\Users\\ana\\no;ta.txt", "file.txt"), "nota.txt");
+        assert_eq!(safe_name("/", "archivo.txt"), "archivo.txt");
     }
 }

@@ -137,7 +137,7 @@ async fn golden_messages() {
     let to_seller = w.handed().remove(0);
     golden("to_seller_es.eml", &to_seller);
     let tag = field(&to_seller, "Reply-To").split('+').nth(1).unwrap().split('@').next().unwrap().to_owned();
-    let files = "Subject: Re: [302-1] x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nVer nota.\r\n--b\r\nContent-Type: text/plain; name=nota.txt\r\nContent-Disposition: attachment\r\n\r\nowner1@shop.test\r\n--b\r\nContent-Type: application/pdf; name=\"Owner Surname.pdf\"\r\n\r\n%PDF\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nFrom: owner1@shop.test\r\n\r\nx\r\n--b--\r\n";
+    let files = "Subject: Re: [302-1] x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nVer nota.\r\n--b\r\nContent-Type: text/plain; name=nota.txt\r\nContent-Disposition: attachment\r\n\r\nowner1@shop.test\r\n--b\r\nContent-Type: image/png; name=\"Owner Surname.png\"\r\nContent-Transfer-Encoding: base64\r\n\r\niVBORw0KGgo=\r\n--b\r\nContent-Type: text/vcard\r\n\r\nEMAIL:owner1@shop.test\r\n--b--\r\n";
     w.write(Role::Seller, Some(&tag), files).await;
     golden("to_buyer_pt.eml", &w.handed().remove(0));
     w.write(Role::Buyer, Some(&tag), "To: friend@elsewhere.test\r\nSubject: Re: x\r\nMessage-ID: <m@buyer.test>\r\n\r\nok\r\n").await;
@@ -194,7 +194,9 @@ async fn a_late_result_of_a_lost_lease_changes_nothing() {
 
 #[tokio::test]
 async fn a_full_hand_over_leaves_the_delivery_to_the_poller() {
-    let w = World::new().await;
+    let mut w = World::new().await;
+    let rules = domain::policy::RuleSet::parse("[buyer_limit]\nper_pair_and_day = 2000\n").unwrap();
+    w.t.ctx.settings.marketplaces[0].rules = std::sync::Arc::new(rules);
     let mut accepted = 0;
     for n in 0..1_010 {
         accepted += i32::from(matches!(w.write(Role::Buyer, None, &format!("Subject: {n}\r\n\r\nq\r\n")).await, Receipt::Accepted(_)));
@@ -254,7 +256,7 @@ fn places() -> impl Strategy<Value = String> {
         Just("Content-Transfer-Encoding: base64\r\n\r\nYW5hMUBidXllci50ZXN0\r\n".to_owned()),
         Just("Content-Transfer-Encoding: quoted-printable\r\n\r\nana1=40buyer=\r\n.test\r\n".to_owned()),
         Just("Content-Type: text/plain; charset=utf-7\r\n\r\nana1+AEA-buyer.test\r\n".to_owned()),
-        Just("Content-Type: multipart/mixed; boundary=b\r\n\r\nSELF\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nFrom: SELF\r\n\r\nSELF\r\n--b\r\nContent-Description: SELF\r\nContent-ID: <SELF>\r\n\r\nSELF\r\n--b\r\nContent-Type: text/plain; name=\"SELF.txt\"\r\n\r\nSELF\r\n--b--\r\nSELF\r\n".to_owned()),
+        Just("Content-Type: multipart/mixed; boundary=b\r\n\r\nSELF\r\n--b\r\nContent-Type: text/rfc822-headers\r\n\r\nFrom: SELF\r\n\r\nSELF\r\n--b\r\nContent-Description: SELF\r\nContent-ID: <SELF>\r\n\r\nSELF\r\n--b\r\nContent-Type: text/plain; name=\"SELF.txt\"\r\n\r\nSELF\r\n--b--\r\nSELF\r\n".to_owned()),
     ]
 }
 

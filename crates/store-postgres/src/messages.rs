@@ -1,8 +1,10 @@
 //! Messages, their keys and bodies, and the one read that a decision needs.
 
+use domain::Timestamp;
 use domain::delivery::Delivery;
-use domain::id::{ConversationId, MessageId, OrderId, PairId};
-use domain::message::Message;
+use domain::figures::TurnMessage;
+use domain::id::{ConversationId, MessageId, OrderId, PairId, SellerId};
+use domain::message::{Mark, Message};
 use store::rows::{self, corrupt};
 use store::{Body, BodyKind, FactsQuery, PairFacts, SealedMessage};
 
@@ -14,17 +16,20 @@ use crate::{conversations, deliveries, pairs, parties};
 
 pub(crate) async fn facts(s: &Session, query: &FactsQuery) -> Result<Option<PairFacts>, Failure> {
     // Pipelined: all that depends on the pair's id alone goes out at once.
-    let (pair, orders, by_tag, quoted, referenced) = tokio::try_join!(
+    let own_id: Vec<[u8; 16]> = query.own_id.into_iter().collect();
+    let (pair, orders, by_tag, quoted, referenced, same_id, pair_counters) = tokio::try_join!(
         pairs::pair(s, query.pair),
         parties::orders_of_pair(s, query.pair),
         conversations::by_tags(s, query.pair, query.tag.as_slice()),
         conversations::by_tags(s, query.pair, &query.quoted),
         by_known_ids(s, query.pair, &query.references),
+        by_known_ids(s, query.pair, &own_id),
+        pairs::counters(s, query.pair, &query.pair_counters),
     )?;
     let Some(pair) = pair else { return Ok(None) };
     let order_ids: Vec<OrderId> = orders.iter().map(|o| o.id).collect();
     let newest = referenced.iter().rev().find_map(|m| m.conversation);
-    let (seller, buyer, by_order, by_reference) = tokio::try_join!(
+    let (seller, buyer, by_order, by_reference, seller_counters) = tokio::try_join!(
         parties::seller(s, pair.seller),
         parties::buyer(s, pair.buyer),
         conversations::by_orders(s, pair.id, &order_ids),
@@ -34,12 +39,26 @@ pub(crate) async fn facts(s: &Session, query: &FactsQuery) -> Result<Option<Pair
                 None => Ok(None),
             }
         },
+        pairs::counters(s, PairId::of_seller(pair.seller), &query.seller_counters),
     )?;
     let (Some(seller), Some(buyer)) = (seller, buyer) else {
         return Err(corrupt("a pair without its parties").into());
     };
     let by_quotation = query.quoted.iter().find_map(|tag| quoted.iter().find(|c| c.tag == *tag)).cloned();
-    Ok(Some(PairFacts { pair, seller, buyer, orders, by_tag: by_tag.into_iter().next(), by_reference, by_quotation, by_order, referenced }))
+    Ok(Some(PairFacts {
+        pair,
+        seller,
+        buyer,
+        orders,
+        by_tag: by_tag.into_iter().next(),
+        by_reference,
+        by_quotation,
+        by_order,
+        referenced,
+        same_id: same_id.into_iter().next(),
+        seller_counters,
+        pair_counters,
+    }))
 }
 
 async fn by_known_ids(s: &Session, pair: PairId, hashes: &[[u8; 16]]) -> Result<Vec<Message>, Failure> {
@@ -77,6 +96,28 @@ pub(crate) async fn list(
         out.push((message, delivery));
     }
     Ok(out)
+}
+
+pub(crate) async fn marks(s: &Session, message: MessageId) -> Result<Vec<Mark>, Failure> {
+    let sql = format!("SELECT {} FROM mark WHERE bucket = $1 AND message = $2", rows::MARK);
+    all(s, &sql, &[&message.bucket().number(), &octets(message.as_bytes())], rows::mark).await
+}
+
+pub(crate) async fn turns(
+    s: &Session,
+    seller: SellerId,
+    since: Timestamp,
+    after: Option<(Timestamp, MessageId)>,
+    limit: usize,
+) -> Result<Vec<TurnMessage>, Failure> {
+    let (at, id) = after.map_or((since.0, Vec::new()), |(at, id)| (at.0, id.as_bytes().to_vec()));
+    let sql = "SELECT m.id, m.conversation, m.author, m.accepted_at, m.automatic, d.state, n.kind IS NOT NULL, r.kind IS NOT NULL
+        FROM message m LEFT JOIN delivery d ON d.bucket = m.bucket AND d.message = m.id
+        LEFT JOIN mark n ON n.bucket = m.bucket AND n.message = m.id AND n.kind = 'no_response'
+        LEFT JOIN mark r ON r.bucket = m.bucket AND r.message = m.id AND r.kind = 'reported'
+        WHERE m.bucket = $1 AND m.seller = $2 AND (m.accepted_at, m.id) > ($3, $4) AND m.conversation IS NOT NULL
+          AND m.author IN ('buyer', 'seller') AND m.outcome IN ('relay', 'on_page') ORDER BY m.accepted_at, m.id LIMIT $5";
+    all(s, sql, &[&seller.bucket().number(), &octets(seller.as_bytes()), &at, &id, &limit_number(limit)], rows::turn).await
 }
 
 pub(crate) async fn sealed(s: &Session, id: MessageId, kinds: &[BodyKind]) -> Result<Option<SealedMessage>, Failure> {

@@ -33,6 +33,16 @@ pub(crate) async fn counter(s: &Session, pair: PairId, name: &str) -> Result<i64
     Ok(one(s, sql, &[&pair.bucket().number(), &octets(pair.as_bytes()), &name], |c| c.integer()).await?.unwrap_or(0))
 }
 
+/// Several counters, in the order of their names.
+pub(crate) async fn counters(s: &Session, pair: PairId, names: &[String]) -> Result<Vec<i64>, Failure> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT coalesce(c.value, 0) FROM unnest($3::text[]) WITH ORDINALITY n(name, place)
+        LEFT JOIN counter c ON c.bucket = $1 AND c.pair = $2 AND c.name = n.name ORDER BY n.place";
+    all(s, sql, &[&pair.bucket().number(), &octets(pair.as_bytes()), &names], |c| c.integer()).await
+}
+
 fn after_bytes(after: Option<PairId>) -> Vec<u8> {
     after.map(|id| id.as_bytes().to_vec()).unwrap_or_default()
 }

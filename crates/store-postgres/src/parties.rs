@@ -1,7 +1,7 @@
 //! Sellers, buyers, orders, tokens, settings.
 
 use domain::id::{BuyerId, PairId, SellerId};
-use domain::{Buyer, Order, Seller};
+use domain::{Buyer, Order, Seller, Timestamp};
 use store::{Token, rows};
 
 use crate::connection::Session;
@@ -27,6 +27,12 @@ pub(crate) async fn order_by_shop_id(s: &Session, marketplace: &str, shop_id: &s
 pub(crate) async fn orders_of_pair(s: &Session, pair: PairId) -> Result<Vec<Order>, Failure> {
     let sql = format!("SELECT {} FROM \"order\" WHERE bucket = $1 AND pair = $2 ORDER BY placed_at DESC LIMIT 100", rows::ORDER);
     all(s, &sql, &[&pair.bucket().number(), &octets(pair.as_bytes())], rows::order).await
+}
+
+pub(crate) async fn count_orders(s: &Session, seller: SellerId, from: Timestamp, to: Timestamp) -> Result<i64, Failure> {
+    let sql =
+        "SELECT count(*) FROM \"order\" WHERE bucket = $1 AND seller = $2 AND placed_at >= $3 AND placed_at < $4 AND status <> 'cancelled'";
+    Ok(one(s, sql, &[&seller.bucket().number(), &octets(seller.as_bytes()), &from.0, &to.0], |c| c.integer()).await?.unwrap_or(0))
 }
 
 pub(crate) async fn is_seller_address(s: &Session, marketplace: &str, address: &str) -> Result<bool, Failure> {

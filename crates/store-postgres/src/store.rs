@@ -5,14 +5,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use domain::delivery::Delivery;
+use domain::figures::TurnMessage;
 use domain::id::NodeId;
-use domain::message::Message;
+use domain::message::{Mark, Message};
 use domain::{
     AliasName, Buyer, BuyerId, Conversation, ConversationId, MarketplaceId, MessageId, Order, Pair, PairId, Seller, SellerId, Timestamp,
 };
 use store::{
-    AliasTarget, BodyKind, Changes, CommitError, Committed, ConversationPage, Due, FactsQuery, LedgerEntry, PairFacts, SealedMessage,
-    Store, StoreError, StoreFuture, Token,
+    AliasTarget, BodyKind, Changes, CommitError, Committed, ConversationPage, Due, FactsQuery, LedgerEntry, PairFacts, ScanPlace,
+    SealedMessage, Store, StoreError, StoreFuture, Token,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::Config;
@@ -24,7 +25,7 @@ use crate::writer::{Job, Writer};
 use crate::{conversations, deliveries, ledger, messages, pairs, parties};
 
 /// Numbered, forward only, never edited once shipped.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_first.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_rules.sql")];
 /// How often migrating is begun again.
 const MIGRATION_TRIES: usize = 5;
 /// Commits that may wait; one more waits in its caller, which bounds memory.
@@ -157,6 +158,10 @@ impl Store for PostgresStore {
         Box::pin(self.readers.read(move |s| async move { parties::order_by_shop_id(&s, marketplace.as_str(), &shop_id).await }))
     }
 
+    fn count_orders(&self, seller: SellerId, from: Timestamp, to: Timestamp) -> StoreFuture<'_, i64> {
+        Box::pin(self.readers.read(move |s| async move { parties::count_orders(&s, seller, from, to).await }))
+    }
+
     fn find_pair(&self, id: PairId) -> StoreFuture<'_, Option<Pair>> {
         Box::pin(self.readers.read(move |s| async move { pairs::pair(&s, id).await }))
     }
@@ -194,6 +199,31 @@ impl Store for PostgresStore {
     fn find_message<'a>(&'a self, id: MessageId, bodies: &'a [BodyKind]) -> StoreFuture<'a, Option<SealedMessage>> {
         let bodies = bodies.to_vec();
         Box::pin(self.readers.read(move |s| async move { messages::sealed(&s, id, &bodies).await }))
+    }
+
+    fn list_marks(&self, message: MessageId) -> StoreFuture<'_, Vec<Mark>> {
+        Box::pin(self.readers.read(move |s| async move { messages::marks(&s, message).await }))
+    }
+
+    fn list_turns(
+        &self,
+        seller: SellerId,
+        since: Timestamp,
+        after: Option<(Timestamp, MessageId)>,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<TurnMessage>> {
+        Box::pin(self.readers.read(move |s| async move { messages::turns(&s, seller, since, after, limit).await }))
+    }
+
+    fn scan_ledger<'a>(
+        &'a self,
+        kind: &'a str,
+        since: Timestamp,
+        after: Option<ScanPlace>,
+        limit: usize,
+    ) -> StoreFuture<'a, Vec<LedgerEntry>> {
+        let kind = kind.to_owned();
+        Box::pin(self.readers.read(move |s| async move { ledger::scan(&s, &kind, since, after, limit).await }))
     }
 
     fn list_ledger(&self, pair: PairId, from: i64, limit: usize) -> StoreFuture<'_, Vec<LedgerEntry>> {

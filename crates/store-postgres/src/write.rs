@@ -1,6 +1,5 @@
 //! The rows of a planned batch: one multi-row statement a table, all pipelined.
 
-use domain::Role;
 use domain::id::SellerId;
 use store::rows::{domains_to_text, items_to_text, mailboxes_to_text};
 use store::{Body, BodyPlace, TokenScope, Writes};
@@ -32,6 +31,7 @@ pub(crate) async fn rows(s: &Session, writes: &Writes) -> Result<(), Failure> {
         conversations(s, writes),
         messages(s, writes),
         known_ids(s, writes),
+        marks(s, writes),
         bodies(s, &writes.bodies),
         deliveries(s, writes),
         ledger(s, writes),
@@ -50,16 +50,17 @@ fn one_row(affected: u64) -> Result<(), Failure> {
 async fn sellers(s: &Session, writes: &Writes) -> Result<(), Failure> {
     for x in &writes.sellers {
         one_row(s.execute(
-            "INSERT INTO seller (bucket, id, marketplace, shop_id, business_name, email, customer_service_email, approved_senders, approved_carriers, locale, updated_at, version)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+            "INSERT INTO seller (bucket, id, marketplace, shop_id, business_name, email, customer_service_email, approved_senders, approved_carriers, locale, updated_at, version, own_senders, notify_blocked, important_withdrawn)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
              ON CONFLICT (bucket, id) DO UPDATE SET business_name = excluded.business_name, email = excluded.email,
                customer_service_email = excluded.customer_service_email, approved_senders = excluded.approved_senders,
-               approved_carriers = excluded.approved_carriers, locale = excluded.locale, updated_at = excluded.updated_at, version = excluded.version
+               approved_carriers = excluded.approved_carriers, locale = excluded.locale, updated_at = excluded.updated_at, version = excluded.version,
+               own_senders = excluded.own_senders, notify_blocked = excluded.notify_blocked, important_withdrawn = excluded.important_withdrawn
              WHERE seller.version = excluded.version - 1",
             &[
                 &x.id.bucket().number(), &x.id.as_bytes().as_slice(), &x.marketplace.as_str(), &x.shop_id, &x.business_name, &x.email.to_wire(),
                 &x.customer_service_email.to_wire(), &mailboxes_to_text(&x.approved_senders), &domains_to_text(&x.approved_carriers), &x.locale,
-                &x.updated_at.map(|t| t.0), &x.version,
+                &x.updated_at.map(|t| t.0), &x.version, &mailboxes_to_text(&x.own_senders), &x.notify_blocked, &x.important_withdrawn,
             ],
         )
         .await?)?;
@@ -159,15 +160,22 @@ async fn conversations(s: &Session, writes: &Writes) -> Result<(), Failure> {
     }
     if !writes.touches.is_empty() {
         columns!(&writes.touches, |t| {
-            bucket: i16 = t.0.bucket().number(), id: &[u8] = t.0.as_bytes(), at: i64 = t.1.last.at.0, of_buyer: Option<i64> = t.1.last_of_buyer_at.map(|t| t.0),
-            needed: bool = t.1.last.by == Role::Buyer, count: i64 = t.1.messages, order: Option<&[u8]> = t.1.last.order.as_ref().map(|o| o.as_bytes().as_slice()),
+            bucket: i16 = t.0.bucket().number(), id: &[u8] = t.0.as_bytes(), at: i64 = t.1.at.0, of_buyer: Option<i64> = t.1.last_of_buyer_at.map(|t| t.0),
+            needed: Option<bool> = t.1.response_needed, count: i64 = t.1.messages, order: Option<&[u8]> = t.1.order.as_ref().map(|o| o.as_bytes().as_slice()),
         });
         s.execute(
             "UPDATE conversation c SET last_message_at = greatest(c.last_message_at, u.at), last_buyer_message_at = greatest(c.last_buyer_message_at, u.of_buyer),
-               response_needed = u.needed, message_count = c.message_count + u.count, order_id = coalesce(c.order_id, u.order_id)
+               response_needed = coalesce(u.needed, c.response_needed), message_count = c.message_count + u.count, order_id = coalesce(c.order_id, u.order_id)
              FROM unnest($1::smallint[], $2::bytea[], $3::bigint[], $4::bigint[], $5::boolean[], $6::bigint[], $7::bytea[]) u(bucket, id, at, of_buyer, needed, count, order_id)
              WHERE c.bucket = u.bucket AND c.id = u.id",
             &[&bucket, &id, &at, &of_buyer, &needed, &count, &order],
+        )
+        .await?;
+    }
+    for settle in &writes.settled {
+        s.execute(
+            "UPDATE conversation SET response_needed = FALSE WHERE bucket = $1 AND id = $2 AND last_buyer_message_at = $3",
+            &[&settle.conversation.bucket().number(), &settle.conversation.as_bytes().as_slice(), &settle.buyer_wrote_at.0],
         )
         .await?;
     }
@@ -183,12 +191,13 @@ async fn messages(s: &Session, writes: &Writes) -> Result<(), Failure> {
         conversation: Option<&[u8]> = m.conversation.as_ref().map(|c| c.as_bytes().as_slice()), author: &str = m.author.as_str(),
         rung: Option<&str> = m.rung.map(domain::Rung::as_str), order: Option<&[u8]> = m.order.as_ref().map(|o| o.as_bytes().as_slice()),
         at: i64 = m.accepted_at.0, outcome: &str = m.outcome.as_str(), original: Option<&str> = m.original_id.as_ref().map(|i| i.as_str()),
-        outgoing: Option<&str> = m.outgoing_id.as_ref().map(|i| i.as_str()), size: i64 = m.size_bytes,
+        outgoing: Option<&str> = m.outgoing_id.as_ref().map(|i| i.as_str()), size: i64 = m.size_bytes, reason: Option<&str> = m.reason.as_deref(), automatic: bool = m.automatic,
+        fingerprint: Option<&[u8]> = m.fingerprint.as_ref().map(|f| f.as_slice()),
     });
     s.execute(
-        "INSERT INTO message (bucket, id, pair, seller, conversation, author, rung, order_id, accepted_at, outcome, original_id, outgoing_id, size_bytes)
-         SELECT * FROM unnest($1::smallint[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[], $6::text[], $7::text[], $8::bytea[], $9::bigint[], $10::text[], $11::text[], $12::text[], $13::bigint[])",
-        &[&bucket, &id, &pair, &seller, &conversation, &author, &rung, &order, &at, &outcome, &original, &outgoing, &size],
+        "INSERT INTO message (bucket, id, pair, seller, conversation, author, rung, order_id, accepted_at, outcome, original_id, outgoing_id, size_bytes, reason, automatic, fingerprint)
+         SELECT * FROM unnest($1::smallint[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[], $6::text[], $7::text[], $8::bytea[], $9::bigint[], $10::text[], $11::text[], $12::text[], $13::bigint[], $14::text[], $15::boolean[], $16::bytea[])",
+        &[&bucket, &id, &pair, &seller, &conversation, &author, &rung, &order, &at, &outcome, &original, &outgoing, &size, &reason, &automatic, &fingerprint],
     )
     .await?;
     columns!(&writes.keys, |k| {
@@ -199,6 +208,17 @@ async fn messages(s: &Session, writes: &Writes) -> Result<(), Failure> {
         &[&key_bucket, &message, &sealed, &month],
     )
     .await?;
+    Ok(())
+}
+
+async fn marks(s: &Session, writes: &Writes) -> Result<(), Failure> {
+    for m in &writes.marks {
+        s.execute(
+            "INSERT INTO mark (bucket, message, kind, by_role, at, reason) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+            &[&m.message.bucket().number(), &m.message.as_bytes().as_slice(), &m.kind.as_str(), &m.by.as_str(), &m.at.0, &m.reason],
+        )
+        .await?;
+    }
     Ok(())
 }
 

@@ -1,9 +1,11 @@
 //! Messages, their keys and bodies, and the one read that a decision needs.
 
 use domain::Conversation;
+use domain::Timestamp;
 use domain::delivery::Delivery;
-use domain::id::{ConversationId, MessageId, PairId};
-use domain::message::Message;
+use domain::figures::TurnMessage;
+use domain::id::{ConversationId, MessageId, PairId, SellerId};
+use domain::message::{Mark, Message};
 use rusqlite::{Connection, params};
 use store::rows::{self, corrupt};
 use store::{Body, BodyKind, FactsQuery, PairFacts, SealedMessage};
@@ -39,7 +41,24 @@ pub(crate) fn facts(connection: &Connection, query: &FactsQuery) -> Result<Optio
     for order in &orders {
         by_order.extend(conversations::by_order(connection, pair.id, order.id)?);
     }
-    Ok(Some(PairFacts { pair, seller, buyer, orders, by_tag, by_reference, by_quotation, by_order, referenced }))
+    let same_id = query.own_id.as_ref().map(|hash| by_known_id(connection, pair.id, hash)).transpose()?.flatten();
+    let counters = |of: PairId, names: &[String]| names.iter().map(|name| pairs::counter(connection, of, name)).collect::<Result<_, _>>();
+    let seller_counters = counters(PairId::of_seller(pair.seller), &query.seller_counters)?;
+    let pair_counters = counters(pair.id, &query.pair_counters)?;
+    Ok(Some(PairFacts {
+        pair,
+        seller,
+        buyer,
+        orders,
+        by_tag,
+        by_reference,
+        by_quotation,
+        by_order,
+        referenced,
+        same_id,
+        seller_counters,
+        pair_counters,
+    }))
 }
 
 fn by_known_id(connection: &Connection, pair: PairId, hash: &[u8; 16]) -> Result<Option<Message>, Failure> {
@@ -64,6 +83,28 @@ pub(crate) fn list(
     let messages =
         all(connection, &sql, params![conversation.bucket().number(), conversation.as_bytes(), after, limit_number(limit)], rows::message)?;
     messages.into_iter().map(|m| deliveries::find(connection, m.id).map(|d| (m, d))).collect()
+}
+
+pub(crate) fn marks(connection: &Connection, message: MessageId) -> Result<Vec<Mark>, Failure> {
+    let sql = format!("SELECT {} FROM mark WHERE bucket = ?1 AND message = ?2", rows::MARK);
+    all(connection, &sql, params![message.bucket().number(), message.as_bytes()], rows::mark)
+}
+
+pub(crate) fn turns(
+    connection: &Connection,
+    seller: SellerId,
+    since: Timestamp,
+    after: Option<(Timestamp, MessageId)>,
+    limit: usize,
+) -> Result<Vec<TurnMessage>, Failure> {
+    let (at, id) = after.map_or((since.0, Vec::new()), |(at, id)| (at.0, id.as_bytes().to_vec()));
+    let sql = "SELECT m.id, m.conversation, m.author, m.accepted_at, m.automatic, d.state, n.kind IS NOT NULL, r.kind IS NOT NULL
+        FROM message m LEFT JOIN delivery d ON d.bucket = m.bucket AND d.message = m.id
+        LEFT JOIN mark n ON n.bucket = m.bucket AND n.message = m.id AND n.kind = 'no_response'
+        LEFT JOIN mark r ON r.bucket = m.bucket AND r.message = m.id AND r.kind = 'reported'
+        WHERE m.bucket = ?1 AND m.seller = ?2 AND (m.accepted_at, m.id) > (?3, ?4) AND m.conversation IS NOT NULL
+          AND m.author IN ('buyer', 'seller') AND m.outcome IN ('relay', 'on_page') ORDER BY m.accepted_at, m.id LIMIT ?5";
+    all(connection, sql, params![seller.bucket().number(), seller.as_bytes(), at, id, limit_number(limit)], rows::turn)
 }
 
 pub(crate) fn sealed(connection: &Connection, id: MessageId, kinds: &[BodyKind]) -> Result<Option<SealedMessage>, Failure> {

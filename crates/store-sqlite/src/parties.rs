@@ -1,7 +1,7 @@
 //! Sellers, buyers, orders, tokens, settings.
 
 use domain::id::{BuyerId, PairId, SellerId};
-use domain::{Buyer, Order, Seller};
+use domain::{Buyer, Order, Seller, Timestamp};
 use rusqlite::{Connection, params};
 use store::{Token, rows};
 
@@ -28,6 +28,12 @@ pub(crate) fn order_by_shop_id(connection: &Connection, marketplace: &str, shop_
 pub(crate) fn orders_of_pair(connection: &Connection, pair: PairId) -> Result<Vec<Order>, Failure> {
     let sql = format!("SELECT {} FROM \"order\" WHERE bucket = ?1 AND pair = ?2 ORDER BY placed_at DESC LIMIT 100", rows::ORDER);
     all(connection, &sql, params![pair.bucket().number(), pair.as_bytes()], rows::order)
+}
+
+pub(crate) fn count_orders(connection: &Connection, seller: SellerId, from: Timestamp, to: Timestamp) -> Result<i64, Failure> {
+    let sql =
+        "SELECT count(*) FROM \"order\" WHERE bucket = ?1 AND seller = ?2 AND placed_at >= ?3 AND placed_at < ?4 AND status <> 'cancelled'";
+    Ok(one(connection, sql, params![seller.bucket().number(), seller.as_bytes(), from.0, to.0], |c| c.integer())?.unwrap_or(0))
 }
 
 pub(crate) fn is_seller_address(connection: &Connection, marketplace: &str, address: &str) -> Result<bool, Failure> {

@@ -7,14 +7,15 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use domain::delivery::Delivery;
+use domain::figures::TurnMessage;
 use domain::id::NodeId;
-use domain::message::Message;
+use domain::message::{Mark, Message};
 use domain::{
     AliasName, Buyer, BuyerId, Conversation, ConversationId, MarketplaceId, MessageId, Order, Pair, PairId, Seller, SellerId, Timestamp,
 };
 use store::{
-    AliasTarget, BodyKind, Changes, CommitError, Committed, ConversationPage, Due, FactsQuery, LedgerEntry, PairFacts, SealedMessage,
-    Store, StoreError, StoreFuture, Token,
+    AliasTarget, BodyKind, Changes, CommitError, Committed, ConversationPage, Due, FactsQuery, LedgerEntry, PairFacts, ScanPlace,
+    SealedMessage, Store, StoreError, StoreFuture, Token,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -116,6 +117,10 @@ impl Store for SqliteStore {
         Box::pin(self.readers.read(move |c| parties::order_by_shop_id(c, marketplace.as_str(), &shop_id)))
     }
 
+    fn count_orders(&self, seller: SellerId, from: Timestamp, to: Timestamp) -> StoreFuture<'_, i64> {
+        Box::pin(self.readers.read(move |c| parties::count_orders(c, seller, from, to)))
+    }
+
     fn find_pair(&self, id: PairId) -> StoreFuture<'_, Option<Pair>> {
         Box::pin(self.readers.read(move |c| pairs::pair(c, id)))
     }
@@ -153,6 +158,31 @@ impl Store for SqliteStore {
     fn find_message<'a>(&'a self, id: MessageId, bodies: &'a [BodyKind]) -> StoreFuture<'a, Option<SealedMessage>> {
         let bodies = bodies.to_vec();
         Box::pin(self.readers.read(move |c| messages::sealed(c, id, &bodies)))
+    }
+
+    fn list_marks(&self, message: MessageId) -> StoreFuture<'_, Vec<Mark>> {
+        Box::pin(self.readers.read(move |c| messages::marks(c, message)))
+    }
+
+    fn list_turns(
+        &self,
+        seller: SellerId,
+        since: Timestamp,
+        after: Option<(Timestamp, MessageId)>,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<TurnMessage>> {
+        Box::pin(self.readers.read(move |c| messages::turns(c, seller, since, after, limit)))
+    }
+
+    fn scan_ledger<'a>(
+        &'a self,
+        kind: &'a str,
+        since: Timestamp,
+        after: Option<ScanPlace>,
+        limit: usize,
+    ) -> StoreFuture<'a, Vec<LedgerEntry>> {
+        let kind = kind.to_owned();
+        Box::pin(self.readers.read(move |c| ledger::scan(c, &kind, since, after, limit)))
     }
 
     fn list_ledger(&self, pair: PairId, from: i64, limit: usize) -> StoreFuture<'_, Vec<LedgerEntry>> {

@@ -28,16 +28,17 @@ fn parties(connection: &Connection, writes: &Writes) -> Result<(), Failure> {
     for s in &writes.sellers {
         connection
             .prepare_cached(
-                "INSERT INTO seller (bucket, id, marketplace, shop_id, business_name, email, customer_service_email, approved_senders, approved_carriers, locale, updated_at, version)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+                "INSERT INTO seller (bucket, id, marketplace, shop_id, business_name, email, customer_service_email, approved_senders, approved_carriers, locale, updated_at, version, own_senders, notify_blocked, important_withdrawn)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
                  ON CONFLICT (bucket, id) DO UPDATE SET business_name = excluded.business_name, email = excluded.email,
                    customer_service_email = excluded.customer_service_email, approved_senders = excluded.approved_senders,
-                   approved_carriers = excluded.approved_carriers, locale = excluded.locale, updated_at = excluded.updated_at, version = excluded.version",
+                   approved_carriers = excluded.approved_carriers, locale = excluded.locale, updated_at = excluded.updated_at, version = excluded.version,
+                   own_senders = excluded.own_senders, notify_blocked = excluded.notify_blocked, important_withdrawn = excluded.important_withdrawn",
             )?
             .execute(params![
                 s.id.bucket().number(), s.id.as_bytes(), s.marketplace.as_str(), s.shop_id, s.business_name, s.email.to_wire(),
                 s.customer_service_email.to_wire(), mailboxes_to_text(&s.approved_senders), domains_to_text(&s.approved_carriers),
-                s.locale, s.updated_at.map(|t| t.0), s.version
+                s.locale, s.updated_at.map(|t| t.0), s.version, mailboxes_to_text(&s.own_senders), s.notify_blocked, s.important_withdrawn
             ])?;
         connection.prepare_cached("DELETE FROM seller_address WHERE seller = ?1")?.execute(params![s.id.as_bytes()])?;
         for writer in s.writers() {
@@ -123,12 +124,18 @@ fn conversations(connection: &Connection, writes: &Writes) -> Result<(), Failure
         connection
             .prepare_cached(
                 "UPDATE conversation SET last_message_at = max(last_message_at, ?3), last_buyer_message_at = max(coalesce(last_buyer_message_at, ?4), coalesce(?4, last_buyer_message_at)),
-                   response_needed = ?5, message_count = message_count + ?6, order_id = coalesce(order_id, ?7) WHERE bucket = ?1 AND id = ?2",
+                   response_needed = coalesce(?5, response_needed), message_count = message_count + ?6, order_id = coalesce(order_id, ?7) WHERE bucket = ?1 AND id = ?2",
             )?
             .execute(params![
-                id.bucket().number(), id.as_bytes(), touch.last.at.0, touch.last_of_buyer_at.map(|t| t.0),
-                touch.last.by == domain::Role::Buyer, touch.messages, touch.last.order.as_ref().map(|o| o.as_bytes())
+                id.bucket().number(), id.as_bytes(), touch.at.0, touch.last_of_buyer_at.map(|t| t.0),
+                touch.response_needed, touch.messages, touch.order.as_ref().map(|o| o.as_bytes())
             ])?;
+    }
+    for settle in &writes.settled {
+        let id = settle.conversation;
+        connection
+            .prepare_cached("UPDATE conversation SET response_needed = FALSE WHERE bucket = ?1 AND id = ?2 AND last_buyer_message_at = ?3")?
+            .execute(params![id.bucket().number(), id.as_bytes(), settle.buyer_wrote_at.0])?;
     }
     Ok(())
 }
@@ -137,14 +144,21 @@ fn messages(connection: &Connection, writes: &Writes) -> Result<(), Failure> {
     for m in &writes.messages {
         connection
             .prepare_cached(
-                "INSERT INTO message (bucket, id, pair, seller, conversation, author, rung, order_id, accepted_at, outcome, original_id, outgoing_id, size_bytes)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                "INSERT INTO message (bucket, id, pair, seller, conversation, author, rung, order_id, accepted_at, outcome, original_id, outgoing_id, size_bytes, reason, automatic, fingerprint)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
             )?
             .execute(params![
                 m.id.bucket().number(), m.id.as_bytes(), m.pair.as_bytes(), m.seller.as_bytes(), m.conversation.as_ref().map(|c| c.as_bytes()),
                 m.author.as_str(), m.rung.map(domain::Rung::as_str), m.order.as_ref().map(|o| o.as_bytes()), m.accepted_at.0, m.outcome.as_str(),
-                m.original_id.as_ref().map(|i| i.as_str()), m.outgoing_id.as_ref().map(|i| i.as_str()), m.size_bytes
+                m.original_id.as_ref().map(|i| i.as_str()), m.outgoing_id.as_ref().map(|i| i.as_str()), m.size_bytes, m.reason, m.automatic, m.fingerprint
             ])?;
+    }
+    for m in &writes.marks {
+        connection
+            .prepare_cached(
+                "INSERT INTO mark (bucket, message, kind, by_role, at, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![m.message.bucket().number(), m.message.as_bytes(), m.kind.as_str(), m.by.as_str(), m.at.0, m.reason])?;
     }
     for k in &writes.keys {
         connection.prepare_cached("INSERT INTO message_key (bucket, message, sealed, month) VALUES (?1, ?2, ?3, ?4)")?.execute(params![

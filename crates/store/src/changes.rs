@@ -2,7 +2,7 @@
 
 use domain::delivery::{Delivery, DeliveryState, Lease};
 use domain::ledger;
-use domain::message::Message;
+use domain::message::{Mark, Message};
 use domain::{Buyer, BuyerId, Conversation, ConversationId, Order, OrderId, Pair, PairId, Role, Seller, SellerId, Timestamp};
 
 /// A row whose version a guard can name.
@@ -51,6 +51,17 @@ pub struct ConversationTouch {
     pub by: Role,
     /// The order it turned out to be about, if it had none.
     pub order: Option<OrderId>,
+    /// Whether a machine wrote it: then it neither asks for an answer nor is one (C11).
+    pub automatic: bool,
+}
+
+/// A conversation whose open messages need no response, unless the buyer has written since (E3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settle {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The buyer's last message as it was seen.
+    pub buyer_wrote_at: Timestamp,
 }
 
 /// Which text of a message a body is.
@@ -256,8 +267,12 @@ pub struct Changes {
     pub conversations: Vec<Conversation>,
     /// What messages do to conversations.
     pub touches: Vec<ConversationTouch>,
+    /// Conversations that need no response any more.
+    pub settled: Vec<Settle>,
     /// New messages.
     pub messages: Vec<Message>,
+    /// Marks to set, where there is none of the kind.
+    pub marks: Vec<Mark>,
     /// Their keys.
     pub keys: Vec<SealedKey>,
     /// Their bodies.

@@ -14,9 +14,9 @@ pub mod seal;
 
 pub use changes::{
     Body, BodyKind, BodyPlace, Changes, ConversationTouch, CounterAdd, DeliveryUpdate, Entity, Guard, KnownId, LedgerEntry, NewEntry,
-    SealedKey, Token, TokenScope,
+    SealedKey, Settle, Token, TokenScope,
 };
 pub use error::{CommitError, StoreError};
 pub use objects::{ObjectName, Objects};
 pub use plan::{Current, MergedTouch, Needs, Planned, Writes, needs, plan};
-pub use query::{AliasTarget, Committed, ConversationPage, Due, FactsQuery, PairFacts, SealedMessage, Store, StoreFuture};
+pub use query::{AliasTarget, Committed, ConversationPage, Due, FactsQuery, PairFacts, ScanPlace, SealedMessage, Store, StoreFuture};

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::delivery::Delivery;
 use domain::ledger;
-use domain::message::Message;
+use domain::message::{Mark, Message};
 use domain::{Buyer, Conversation, ConversationId, MessageId, Order, Pair, PairId, Seller, SellerId};
 
-use crate::changes::{Body, Changes, ConversationTouch, DeliveryUpdate, Entity, Guard, KnownId, LedgerEntry, SealedKey, Token};
+use crate::changes::{Body, Changes, ConversationTouch, DeliveryUpdate, Entity, Guard, KnownId, LedgerEntry, SealedKey, Settle, Token};
 use crate::error::CommitError;
 
 /// What must be read before a batch can be planned. Sorted, so that locks are taken in one order.
@@ -58,8 +58,12 @@ pub struct Writes {
     pub conversations: Vec<Conversation>,
     /// Touches, merged to one a conversation, with the number of messages.
     pub touches: BTreeMap<ConversationId, MergedTouch>,
+    /// Conversations to settle.
+    pub settled: Vec<Settle>,
     /// Messages to insert.
     pub messages: Vec<Message>,
+    /// Marks to insert.
+    pub marks: Vec<Mark>,
     /// Keys to insert.
     pub keys: Vec<SealedKey>,
     /// Bodies to insert.
@@ -87,10 +91,14 @@ pub struct Writes {
 /// The sum of several touches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MergedTouch {
-    /// The last one.
-    pub last: ConversationTouch,
+    /// When the last one came.
+    pub at: domain::Timestamp,
+    /// The order it turned out to be about.
+    pub order: Option<domain::OrderId>,
     /// The last of the buyer.
     pub last_of_buyer_at: Option<domain::Timestamp>,
+    /// Whether an answer is wanted now; none leaves it as it is.
+    pub response_needed: Option<bool>,
     /// How many.
     pub messages: i64,
 }
@@ -195,7 +203,9 @@ fn apply(changes: Changes, current: &mut Current, writes: &mut Writes) {
     put_last(&mut writes.pairs, changes.pairs, |p| p.id);
     put_last(&mut writes.orders, changes.orders, |o| o.id);
     writes.conversations.extend(changes.conversations);
+    writes.settled.extend(changes.settled);
     writes.messages.extend(changes.messages);
+    writes.marks.extend(changes.marks);
     writes.keys.extend(changes.keys);
     writes.bodies.extend(changes.bodies);
     writes.known_ids.extend(changes.known_ids);
@@ -229,14 +239,17 @@ fn put_last<T, K: PartialEq>(all: &mut Vec<T>, new: Vec<T>, key: impl Fn(&T) -> 
 }
 
 fn merge(touches: &mut BTreeMap<ConversationId, MergedTouch>, touch: ConversationTouch) {
-    let of_buyer = (touch.by == domain::Role::Buyer).then_some(touch.at);
+    let of_buyer = touch.by == domain::Role::Buyer;
+    let last_of_buyer_at = (of_buyer && !touch.automatic).then_some(touch.at);
+    let response_needed = (!touch.automatic).then_some(of_buyer);
     touches
         .entry(touch.conversation)
         .and_modify(|merged| {
-            let order = merged.last.order.or(touch.order);
-            merged.last = ConversationTouch { order, ..touch };
-            merged.last_of_buyer_at = of_buyer.or(merged.last_of_buyer_at);
+            merged.at = touch.at;
+            merged.order = merged.order.or(touch.order);
+            merged.last_of_buyer_at = last_of_buyer_at.or(merged.last_of_buyer_at);
+            merged.response_needed = response_needed.or(merged.response_needed);
             merged.messages += 1;
         })
-        .or_insert(MergedTouch { last: touch, last_of_buyer_at: of_buyer, messages: 1 });
+        .or_insert(MergedTouch { at: touch.at, order: touch.order, last_of_buyer_at, response_needed, messages: 1 });
 }

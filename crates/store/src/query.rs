@@ -4,8 +4,9 @@ use std::future::Future;
 use std::pin::Pin;
 
 use domain::delivery::Delivery;
+use domain::figures::TurnMessage;
 use domain::id::NodeId;
-use domain::message::Message;
+use domain::message::{Mark, Message};
 use domain::{
     AliasName, Buyer, BuyerId, Conversation, ConversationId, MarketplaceId, MessageId, Order, Pair, PairId, Role, Seller, SellerId, Tag,
     Timestamp,
@@ -41,6 +42,28 @@ pub struct FactsQuery {
     pub references: Vec<[u8; 16]>,
     /// Tags of reference lines in the text.
     pub quoted: Vec<Tag>,
+    /// Hash of the message's own id (C14).
+    pub own_id: Option<[u8; 16]>,
+    /// Names of counters of the seller.
+    pub seller_counters: Vec<String>,
+    /// Names of counters of the pair.
+    pub pair_counters: Vec<String>,
+}
+
+impl FactsQuery {
+    /// The pair alone.
+    #[must_use]
+    pub fn of_pair(pair: PairId) -> Self {
+        Self {
+            pair,
+            tag: None,
+            references: Vec::new(),
+            quoted: Vec::new(),
+            own_id: None,
+            seller_counters: Vec::new(),
+            pair_counters: Vec::new(),
+        }
+    }
 }
 
 /// What the store knows about a pair for one message.
@@ -64,6 +87,21 @@ pub struct PairFacts {
     pub by_order: Vec<Conversation>,
     /// Messages that the named ids are of, in the order of the query.
     pub referenced: Vec<Message>,
+    /// The message that came with the same id before.
+    pub same_id: Option<Message>,
+    /// Values of the seller's counters, in the order of the query.
+    pub seller_counters: Vec<i64>,
+    /// Values of the pair's counters, likewise.
+    pub pair_counters: Vec<i64>,
+}
+
+/// Where a scan of all ledgers goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScanPlace {
+    /// The chain.
+    pub pair: PairId,
+    /// The number in it.
+    pub number: i64,
 }
 
 /// A page of conversations, newest first.
@@ -135,6 +173,8 @@ pub trait Store: Send + Sync {
     fn find_buyer(&self, id: BuyerId) -> StoreFuture<'_, Option<Buyer>>;
     /// An order by the shop's id.
     fn find_order<'a>(&'a self, marketplace: &'a MarketplaceId, shop_id: &'a str) -> StoreFuture<'a, Option<Order>>;
+    /// Orders of a seller placed from an instant to before another and not cancelled (C7).
+    fn count_orders(&self, seller: SellerId, from: Timestamp, to: Timestamp) -> StoreFuture<'_, i64>;
     /// A pair.
     fn find_pair(&self, id: PairId) -> StoreFuture<'_, Option<Pair>>;
     /// Pairs of a seller, by id, after `after`.
@@ -160,6 +200,24 @@ pub trait Store: Send + Sync {
     ) -> StoreFuture<'_, Vec<(Message, Option<Delivery>)>>;
     /// A message with its key and the bodies named.
     fn find_message<'a>(&'a self, id: MessageId, bodies: &'a [BodyKind]) -> StoreFuture<'a, Option<SealedMessage>>;
+    /// Marks on a message.
+    fn list_marks(&self, message: MessageId) -> StoreFuture<'_, Vec<Mark>>;
+    /// Messages of the parties in a seller's conversations since an instant, in order of acceptance (E4).
+    fn list_turns(
+        &self,
+        seller: SellerId,
+        since: Timestamp,
+        after: Option<(Timestamp, MessageId)>,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<TurnMessage>>;
+    /// Ledger entries of one kind of every pair since an instant, by pair and number, for replay.
+    fn scan_ledger<'a>(
+        &'a self,
+        kind: &'a str,
+        since: Timestamp,
+        after: Option<ScanPlace>,
+        limit: usize,
+    ) -> StoreFuture<'a, Vec<LedgerEntry>>;
     /// Ledger entries of a pair from a number on.
     fn list_ledger(&self, pair: PairId, from: i64, limit: usize) -> StoreFuture<'_, Vec<LedgerEntry>>;
 

@@ -3,8 +3,9 @@
 //! The SQL around them stands in the adapters.
 
 use domain::delivery::{Delivery, DeliveryState, Lease};
+use domain::figures::TurnMessage;
 use domain::id::NodeId;
-use domain::message::{Author, Message};
+use domain::message::{Author, Mark, MarkKind, Message};
 use domain::order::Item;
 use domain::policy::Outcome;
 use domain::{
@@ -183,7 +184,7 @@ fn marketplace(c: &mut dyn Columns) -> Result<MarketplaceId, StoreError> {
 }
 
 /// Columns of `seller`.
-pub const SELLER: &str = "id, marketplace, shop_id, business_name, email, customer_service_email, approved_senders, approved_carriers, locale, updated_at, version";
+pub const SELLER: &str = "id, marketplace, shop_id, business_name, email, customer_service_email, approved_senders, approved_carriers, locale, updated_at, version, own_senders, notify_blocked, important_withdrawn";
 
 /// Reads `SELLER`.
 ///
@@ -202,6 +203,9 @@ pub fn seller(c: &mut dyn Columns) -> Result<Seller, StoreError> {
         locale: c.text()?,
         updated_at: c.at_or_none()?,
         version: c.integer()?,
+        own_senders: mailboxes_from_text(&c.text()?)?,
+        notify_blocked: c.flag()?,
+        important_withdrawn: c.flag()?,
     })
 }
 
@@ -305,7 +309,7 @@ pub fn conversation(c: &mut dyn Columns) -> Result<Conversation, StoreError> {
         pair: id(c, PairId::from_bytes)?,
         order: id_or_none(c, OrderId::from_bytes)?,
         tag: word(&c.text()?, Tag::parse)?,
-        begun_by: word(&c.text()?, |w| [Role::Buyer, Role::Seller].into_iter().find(|r| r.as_str() == w))?,
+        begun_by: word(&c.text()?, Role::parse)?,
         started_at: c.at()?,
         last_message_at: c.at()?,
         last_buyer_message_at: c.at_or_none()?,
@@ -315,8 +319,7 @@ pub fn conversation(c: &mut dyn Columns) -> Result<Conversation, StoreError> {
 }
 
 /// Columns of `message`.
-pub const MESSAGE: &str =
-    "id, pair, seller, conversation, author, rung, order_id, accepted_at, outcome, original_id, outgoing_id, size_bytes";
+pub const MESSAGE: &str = "id, pair, seller, conversation, author, rung, order_id, accepted_at, outcome, original_id, outgoing_id, size_bytes, reason, automatic, fingerprint";
 
 /// Reads `MESSAGE`.
 ///
@@ -336,7 +339,40 @@ pub fn message(c: &mut dyn Columns) -> Result<Message, StoreError> {
         original_id: c.text_or_none()?.as_deref().and_then(mail::MessageId::new),
         outgoing_id: c.text_or_none()?.as_deref().and_then(mail::MessageId::new),
         size_bytes: c.integer()?,
+        reason: c.text_or_none()?,
+        automatic: c.flag()?,
+        fingerprint: c.bytes_or_none()?.map(|f| octets(&f)).transpose()?,
     })
+}
+
+/// Columns of `mark`.
+pub const MARK: &str = "message, kind, by_role, at, reason";
+
+/// Reads `MARK`.
+///
+/// # Errors
+/// `Corrupt`.
+pub fn mark(c: &mut dyn Columns) -> Result<Mark, StoreError> {
+    Ok(Mark {
+        message: id(c, MessageId::from_bytes)?,
+        kind: word(&c.text()?, MarkKind::parse)?,
+        by: word(&c.text()?, Role::parse)?,
+        at: c.at()?,
+        reason: c.text_or_none()?,
+    })
+}
+
+/// Reads the columns of a turn: id, conversation, author, accepted_at, automatic, state of the delivery,
+/// whether it is marked, whether it is reported.
+///
+/// # Errors
+/// `Corrupt`.
+pub fn turn(c: &mut dyn Columns) -> Result<TurnMessage, StoreError> {
+    let (id_, conversation, by) = (id(c, MessageId::from_bytes)?, id(c, ConversationId::from_bytes)?, word(&c.text()?, Role::parse)?);
+    let (at, automatic) = (c.at()?, c.flag()?);
+    let state = c.text_or_none()?.map(|w| word(&w, DeliveryState::parse)).transpose()?;
+    let arrived = matches!(state, Some(DeliveryState::Delivered | DeliveryState::OnPage));
+    Ok(TurnMessage { id: id_, conversation, by, at, automatic, arrived, no_response: c.flag()?, reported: c.flag()? })
 }
 
 /// Reads the only column, a message's id.

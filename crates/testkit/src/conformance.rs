@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use domain::delivery::{DeliveryState, Lease};
+use domain::figures::TurnMessage;
 use domain::id::NodeId;
-use domain::{AliasState, Role, Timestamp, ledger};
+use domain::message::{Mark, MarkKind};
+use domain::{AliasState, Order, OrderStatus, PairId, Role, Timestamp, ledger};
 use store::{
-    BodyKind, Changes, CommitError, ConversationTouch, CounterAdd, DeliveryUpdate, Entity, FactsQuery, Guard, Store, Token, TokenScope,
+    BodyKind, Changes, CommitError, ConversationTouch, CounterAdd, DeliveryUpdate, Entity, FactsQuery, Guard, ScanPlace, Settle, Store,
+    Token, TokenScope,
 };
 
 use crate::fixtures::Fixture;
@@ -27,6 +30,10 @@ pub async fn run(store: Arc<dyn Store>) {
     facts_hold_everything_of_the_pair_and_nothing_of_another(s).await;
     conversations_are_paged_newest_first(s).await;
     touches_add_up(s).await;
+    orders_are_counted_in_their_window_without_cancelled_ones(s).await;
+    marks_are_set_once_and_seen_by_turns(s).await;
+    a_conversation_is_settled_unless_the_buyer_wrote_again(s).await;
+    ledgers_are_scanned_by_kind_and_time(s).await;
     a_lease_is_exclusive_until_it_ends(s).await;
     a_fence_keeps_a_late_holder_out(s).await;
     leases_of_a_node_are_released(s).await;
@@ -118,17 +125,111 @@ async fn facts_hold_everything_of_the_pair_and_nothing_of_another(s: &dyn Store)
         tag: Some(conversation.tag.clone()),
         references: vec![[0xee; 16], hash],
         quoted: vec![conversation.tag.clone()],
+        own_id: Some(hash),
+        seller_counters: vec!["none".to_owned(), "of seller".to_owned()],
+        pair_counters: vec!["of pair".to_owned()],
     };
+    let counter = |pair, key: &str, amount| CounterAdd { pair, key: key.to_owned(), amount, below: None };
+    let counters = vec![counter(PairId::of_seller(f.seller.id), "of seller", 7), counter(f.pair.id, "of pair", 9)];
+    commit(s, Changes { counters, ..Changes::default() }).await;
     let facts = s.load_facts(query(f.pair.id)).await.unwrap().unwrap();
     assert_eq!(facts.by_tag.unwrap().id, conversation.id);
     assert_eq!(facts.by_reference.unwrap().id, conversation.id);
     assert_eq!(facts.by_quotation.unwrap().id, conversation.id);
     assert_eq!(facts.by_order[0].id, conversation.id);
     assert_eq!(facts.referenced.iter().map(|m| m.id).collect::<Vec<_>>(), [id]);
+    assert_eq!(facts.same_id.map(|m| (m.id, m.reason, m.fingerprint)), Some((id, Some("other".to_owned()), Some([7; 16]))));
+    assert_eq!((facts.seller_counters, facts.pair_counters), (vec![0, 7], vec![9]));
     assert_eq!((facts.orders.len(), facts.seller.id, facts.buyer.id), (1, f.seller.id, f.buyer.id));
     // The same evidence, shown by somebody of another pair, means nothing (privacy P10).
     let foreign = s.load_facts(query(g.pair.id)).await.unwrap().unwrap();
     assert!(foreign.by_tag.is_none() && foreign.by_reference.is_none() && foreign.by_quotation.is_none() && foreign.referenced.is_empty());
+    assert!(foreign.same_id.is_none() && foreign.pair_counters == [0]);
+}
+
+async fn orders_are_counted_in_their_window_without_cancelled_ones(s: &dyn Store) {
+    let f = Fixture::new(16);
+    commit(s, f.put()).await;
+    let placed = f.order.placed_at;
+    let count = async |from: i64, to: i64| s.count_orders(f.seller.id, Timestamp(placed.0 + from), Timestamp(placed.0 + to)).await.unwrap();
+    assert_eq!([count(0, 1).await, count(1, 9).await, count(-9, 0).await], [1, 0, 0], "from its first instant to before its last");
+    let order = Order { status: OrderStatus::Cancelled, version: 2, ..f.order.clone() };
+    commit(s, Changes { orders: vec![order], ..Changes::default() }).await;
+    assert_eq!(count(0, 1).await, 0);
+}
+
+async fn marks_are_set_once_and_seen_by_turns(s: &dyn Store) {
+    let f = Fixture::new(17);
+    commit(s, f.put()).await;
+    let conversation = f.conversation(NOW);
+    let mut ids = Vec::new();
+    for n in 0..5 {
+        let (id, mut changes) = f.message(Some(conversation.id), Timestamp(NOW.0 + n), NODE);
+        changes.conversations.extend((n == 0).then(|| conversation.clone()));
+        commit(s, changes).await;
+        ids.push(id);
+    }
+    let (alone, changes) = f.message(None, NOW, NODE);
+    commit(s, changes).await;
+    let mark = |message, kind, reason: Option<&str>| Mark { message, kind, by: Role::Seller, at: NOW, reason: reason.map(str::to_owned) };
+    let marks = vec![mark(ids[1], MarkKind::NoResponse, None), mark(ids[2], MarkKind::Reported, Some("spam"))];
+    commit(s, Changes { marks: marks.clone(), ..Changes::default() }).await;
+    commit(s, Changes { marks: vec![mark(ids[2], MarkKind::Reported, Some("fraud"))], ..Changes::default() }).await;
+    assert_eq!(s.list_marks(ids[2]).await.unwrap(), [marks[1].clone()], "the first stands");
+    let mut turns = Vec::new();
+    loop {
+        let after = turns.last().map(|t: &TurnMessage| (t.at, t.id));
+        let page = s.list_turns(f.seller.id, NOW, after, 2).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        turns.extend(page);
+    }
+    assert_eq!(turns.iter().map(|t| t.id).collect::<Vec<_>>(), ids, "in order, each once");
+    assert!(turns.iter().all(|t| t.id != alone), "what is in no conversation is no turn");
+    assert_eq!(turns.iter().map(|t| (t.no_response, t.reported)).collect::<Vec<_>>()[..3], [(false, false), (true, false), (false, true)]);
+    assert!(turns.iter().all(|t| t.by == Role::Buyer && !t.arrived && !t.automatic));
+    assert!(s.list_turns(f.seller.id, Timestamp(NOW.0 + 5), None, 9).await.unwrap().is_empty());
+}
+
+async fn a_conversation_is_settled_unless_the_buyer_wrote_again(s: &dyn Store) {
+    let f = Fixture::new(18);
+    commit(s, f.put()).await;
+    let conversation = f.conversation(NOW);
+    let id = conversation.id;
+    let touch = |at: i64| ConversationTouch { conversation: id, at: Timestamp(NOW.0 + at), by: Role::Buyer, order: None, automatic: false };
+    let needed = async || s.find_conversation(id).await.unwrap().unwrap().response_needed;
+    commit(s, Changes { conversations: vec![conversation], touches: vec![touch(1)], ..Changes::default() }).await;
+    commit(s, Changes { touches: vec![touch(2)], ..Changes::default() }).await;
+    let settle =
+        |at: i64| Changes { settled: vec![Settle { conversation: id, buyer_wrote_at: Timestamp(NOW.0 + at) }], ..Changes::default() };
+    commit(s, settle(1)).await;
+    assert!(needed().await, "the buyer wrote again");
+    commit(s, settle(2)).await;
+    assert!(!needed().await);
+}
+
+async fn ledgers_are_scanned_by_kind_and_time(s: &dyn Store) {
+    let mut expected = Vec::new();
+    for n in [19, 20, 21] {
+        let f = Fixture::new(n);
+        commit(s, f.put()).await;
+        for late in 0..3 {
+            let (id, changes) = f.message(None, Timestamp(NOW.0 + 1_000_000_000 + late), NODE);
+            commit(s, changes).await;
+            expected.extend((late > 0).then_some(id));
+        }
+    }
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let page = s.scan_ledger("message.decided", Timestamp(NOW.0 + 1_000_000_001), after, 2).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(ScanPlace { pair: last.pair, number: last.number });
+        seen.extend(page.iter().filter_map(|e| e.message));
+    }
+    expected.sort();
+    seen.sort();
+    assert_eq!(seen, expected);
 }
 
 async fn conversations_are_paged_newest_first(s: &dyn Store) {
@@ -154,7 +255,7 @@ async fn touches_add_up(s: &dyn Store) {
     commit(s, f.put()).await;
     let mut conversation = f.conversation(NOW);
     conversation.order = None;
-    let touch = |at, by, order| ConversationTouch { conversation: conversation.id, at: Timestamp(NOW.0 + at), by, order };
+    let touch = |at, by, order| ConversationTouch { conversation: conversation.id, at: Timestamp(NOW.0 + at), by, order, automatic: false };
     let touches = vec![touch(1, Role::Buyer, None), touch(2, Role::Buyer, Some(f.order.id)), touch(3, Role::Seller, None)];
     commit(s, Changes { conversations: vec![conversation.clone()], touches, ..Changes::default() }).await;
     let after = s.find_conversation(conversation.id).await.unwrap().unwrap();
@@ -164,6 +265,12 @@ async fn touches_add_up(s: &dyn Store) {
     let after = s.find_conversation(conversation.id).await.unwrap().unwrap();
     assert!(after.response_needed);
     assert_eq!(after.last_buyer_message_at.unwrap().0 - NOW.0, 9);
+    let machine = |by| Changes { touches: vec![ConversationTouch { automatic: true, ..touch(20, by, None) }], ..Changes::default() };
+    commit(s, machine(Role::Seller)).await;
+    commit(s, machine(Role::Buyer)).await;
+    let after = s.find_conversation(conversation.id).await.unwrap().unwrap();
+    assert_eq!((after.response_needed, after.message_count), (true, 6), "a machine answers nothing");
+    assert_eq!(after.last_buyer_message_at.unwrap().0 - NOW.0, 9, "and asks nothing");
 }
 
 async fn a_lease_is_exclusive_until_it_ends(s: &dyn Store) {

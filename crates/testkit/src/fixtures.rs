@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
+use domain::calendar::Calendar;
 use domain::delivery::{Delivery, DeliveryState, Lease};
 use domain::id::NodeId;
 use domain::message::{Author, Message};
-use domain::policy::Outcome;
+use domain::policy::{Outcome, RuleSet};
+use domain::texts::Texts;
 use domain::{
     AliasName, AliasState, Buyer, BuyerId, Conversation, ConversationId, MarketplaceId, MessageId, Order, OrderId, OrderStatus, Pair,
     PairId, Random, Role, Seller, SellerId, Tag, Timestamp,
 };
 use mail::{Domain, Mailbox};
 use operations::metrics::Metrics;
-use operations::{Context, Marketplace, ReadyDelivery, Settings};
+use operations::{Context, Marketplace, OrderCounts, ReadyDelivery, Settings};
 use store::seal::MasterKey;
 use store::{Body, BodyKind, BodyPlace, Changes, Entity, Guard, KnownId, NewEntry, SealedKey, Store};
 use store_files::FileObjects;
@@ -54,8 +56,11 @@ impl Fixture {
             email: mailbox(format!("owner{n}@shop.test")),
             customer_service_email: mailbox(format!("help{n}@shop.test")),
             approved_senders: vec![mailbox(format!("extra{n}@shop.test"))],
+            own_senders: vec![mailbox(format!("own{n}@shop.test"))],
             approved_carriers: vec![Domain::parse("carrier.test").unwrap()],
             locale: "es".into(),
+            notify_blocked: true,
+            important_withdrawn: false,
             updated_at: Some(Timestamp(5)),
             version: 1,
         };
@@ -149,6 +154,9 @@ impl Fixture {
                 author: Author::Party(Role::Buyer),
                 rung: None,
                 order: Some(self.order.id),
+                reason: Some("other".into()),
+                automatic: false,
+                fingerprint: Some([7; 16]),
                 accepted_at: at,
                 outcome: Outcome::Relay,
                 original_id: mail::MessageId::new("orig@buyer.test"),
@@ -202,6 +210,9 @@ impl TestContext {
             name: "Plaza".into(),
             domain: Domain::parse("market.test").unwrap(),
             locale: "es".into(),
+            languages: vec!["es".into()],
+            calendar: Calendar::new("Europe/Madrid").unwrap(),
+            rules: Arc::new(RuleSet::embedded()),
             postmaster: Mailbox::parse("boss@office.test").unwrap(),
             alias_length: 15,
             signer: None,
@@ -212,11 +223,17 @@ impl TestContext {
             clock: Arc::clone(&clock) as Arc<dyn domain::Clock>,
             random: Arc::clone(&random) as Arc<dyn Random>,
             master_key: MasterKey::new(&[3; 32]),
-            settings: Settings { hostname: "mx.market.test".into(), marketplaces: vec![marketplace] },
+            settings: Settings {
+                hostname: "mx.market.test".into(),
+                marketplaces: vec![marketplace],
+                texts: Texts::embedded(),
+                public_url: Some("https://mail.market.test".into()),
+            },
             node: NodeId::from_bytes([9; 16]),
             handoff,
             heavy: Arc::new(Semaphore::new(2)),
             metrics: Metrics::default(),
+            order_counts: OrderCounts::default(),
         };
         Self { ctx, clock, handed, _folder: folder }
     }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +11,15 @@ use anyhow::{Context as _, bail};
 use api::ApiState;
 use axum::Router;
 use delivery::{Deliverer, DeliverySettings, Route};
+use domain::calendar::Calendar;
+use domain::policy::RuleSet;
+use domain::texts::Texts;
 use domain::{Clock, MarketplaceId, Random, alias};
 use mail::smtp::data::DataLimits;
 use mail::smtp::server::Limits;
 use mail::{Domain, Mailbox};
 use operations::metrics::Metrics;
-use operations::{Context, Marketplace, ReadyDelivery, Settings};
+use operations::{Context, Marketplace, OrderCounts, ReadyDelivery, Settings};
 use prometheus_client::registry::Registry;
 use smtp_server::{Authenticator, ClientLimits, SmtpServer, SmtpServerSettings};
 use store::Store;
@@ -27,7 +30,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::config::Config;
+use crate::config::{Config, fault};
 use crate::keys;
 
 /// Deliveries between acceptance and the door out; more waits in the store.
@@ -82,6 +85,7 @@ pub(crate) fn settings(config: &Config) -> anyhow::Result<Settings> {
     if config.marketplace.is_empty() {
         bail!("[[marketplace]]: at least one is needed");
     }
+    let texts = texts(config)?;
     let mut marketplaces: Vec<Marketplace> = Vec::new();
     for m in &config.marketplace {
         let at = |key: &str| format!("[[marketplace]] {}: {key}", m.id);
@@ -94,23 +98,56 @@ pub(crate) fn settings(config: &Config) -> anyhow::Result<Settings> {
         if marketplaces.iter().any(|other| other.id == id || other.domain == domain) {
             bail!("{}: id and domain belong to one marketplace each", at("domain"));
         }
-        jiff::tz::TimeZone::get(&m.time_zone).with_context(|| at("time_zone"))?;
+        let no_zone = || format!("{}: \"{}\" is no time zone; write it like Europe/Madrid", at("time_zone"), m.time_zone);
+        let calendar = Calendar::new(&m.time_zone).with_context(no_zone)?;
         if m.retention_days == 0 {
             bail!("{}: at least 1", at("retention_days"));
         }
-        if let Some(language) = m.languages.iter().find(|l| !domain::texts::languages().any(|known| known == l.as_str())) {
-            let known: Vec<&str> = domain::texts::languages().collect();
-            bail!("{}: no language \"{language}\"; there are {}", at("languages"), known.join(", "));
+        if let Some(language) = m.languages.iter().chain([&m.locale]).find(|l| !texts.languages().any(|known| known == l.as_str())) {
+            let known: Vec<&str> = texts.languages().collect();
+            bail!("{}: no language \"{language}\"; there are {}; more by files in [texts] folder", at("languages"), known.join(", "));
         }
         let signer = config.dkim.iter().find(|d| Domain::parse(&d.domain).is_ok_and(|d| d == domain)).map(keys::signer).transpose()?;
         let alias_length = alias_length(config.alias.total_length, &domain)?;
         let name = m.name.clone().unwrap_or_else(|| m.domain.clone());
-        marketplaces.push(Marketplace { id, name, domain, locale: m.locale.clone(), postmaster, alias_length, signer });
+        let rules = Arc::new(rules(m.rules.as_deref())?);
+        let mut languages = m.languages.clone();
+        if !languages.contains(&m.locale) {
+            languages.insert(0, m.locale.clone());
+        }
+        let locale = m.locale.clone();
+        marketplaces.push(Marketplace { id, name, domain, locale, languages, calendar, rules, postmaster, alias_length, signer });
     }
     if let Some(dkim) = config.dkim.iter().find(|d| !marketplaces.iter().any(|m| m.domain.as_str() == d.domain.to_ascii_lowercase())) {
         bail!("[[dkim]] domain {}: is no marketplace's domain", dkim.domain);
     }
-    Ok(Settings { hostname: config.smtp.hostname.to_ascii_lowercase(), marketplaces })
+    let public_url = Some(url.trim_end_matches('/').to_owned()).filter(|url| !url.is_empty());
+    Ok(Settings { hostname: config.smtp.hostname.to_ascii_lowercase(), marketplaces, texts, public_url })
+}
+
+/// The rules of a file, or the embedded ones.
+pub(crate) fn rules(path: Option<&Path>) -> anyhow::Result<RuleSet> {
+    let Some(path) = path else { return Ok(RuleSet::embedded()) };
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {name}; [[marketplace]] rules names it"))?;
+    RuleSet::parse(&text).map_err(|e| fault(e.place, &e.message, &text, &name))
+}
+
+/// Embedded texts with the operator's files laid over them, in order of their names.
+fn texts(config: &Config) -> anyhow::Result<Texts> {
+    let mut texts = Texts::embedded();
+    let Some(folder) = &config.texts.folder else { return Ok(texts) };
+    let entries = std::fs::read_dir(folder).with_context(|| format!("[texts] folder: cannot read {}", folder.display()))?;
+    let mut files = entries.map(|e| e.map(|e| e.path())).collect::<Result<Vec<_>, _>>()?;
+    files.retain(|f| f.extension().is_some_and(|e| e == "toml"));
+    files.sort();
+    for file in files {
+        let name = file.display().to_string();
+        let language = file.file_stem().and_then(|s| s.to_str()).unwrap_or_default().to_owned();
+        let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {name}"))?;
+        texts.lay(&language, &text).map_err(|e| fault(e.place, &e.message, &text, &name))?;
+    }
+    Ok(texts)
 }
 
 /// A2: the length is given for the whole alias; below 62 bits it is refused.
@@ -188,6 +225,7 @@ impl App {
             handoff,
             heavy: Arc::new(Semaphore::new(HEAVY)),
             metrics,
+            order_counts: OrderCounts::default(),
         });
         let released = ctx.store.release_leases(node).await?;
         if released > 0 {

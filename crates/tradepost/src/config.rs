@@ -32,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) dns: Dns,
     #[serde(default)]
     pub(crate) alias: Alias,
+    #[serde(default)]
+    pub(crate) texts: Texts,
     pub(crate) marketplace: Vec<Marketplace>,
 }
 
@@ -150,6 +152,13 @@ pub(crate) struct Alias {
     pub(crate) total_length: Option<usize>,
 }
 
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Texts {
+    /// Folder of the operator's own `LANG.toml` with texts and templates.
+    pub(crate) folder: Option<PathBuf>,
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Marketplace {
@@ -168,6 +177,8 @@ pub(crate) struct Marketplace {
     pub(crate) retention_days: u32,
     #[serde(default = "time_zone")]
     pub(crate) time_zone: String,
+    /// File of rules, laid over the embedded ones.
+    pub(crate) rules: Option<PathBuf>,
 }
 
 fn locale() -> String {
@@ -193,6 +204,8 @@ pub(crate) fn load(path: &Path) -> anyhow::Result<Config> {
     resolve(&mut config.data_dir);
     config.storage.key.iter_mut().for_each(resolve);
     config.dkim.iter_mut().for_each(|d| resolve(&mut d.key));
+    config.texts.folder.iter_mut().for_each(resolve);
+    config.marketplace.iter_mut().filter_map(|m| m.rules.as_mut()).for_each(resolve);
     if let Some(tls) = &mut config.tls {
         resolve(&mut tls.certificate);
         resolve(&mut tls.key);
@@ -251,11 +264,15 @@ fn put(table: &mut toml::Table, path: &[String], value: &str) -> anyhow::Result<
 
 /// The parser's error with file, line, and the nearest known key.
 fn explain(error: &toml::de::Error, text: &str, name: &str) -> anyhow::Error {
-    let place = match error.span() {
+    fault(error.span(), error.message(), text, name)
+}
+
+/// A fault in a file that people write: `FILE:LINE: what is wrong`, with the nearest known key.
+pub(crate) fn fault(place: Option<std::ops::Range<usize>>, message: &str, text: &str, name: &str) -> anyhow::Error {
+    let place = match place {
         Some(span) => format!("{name}:{}", text[..span.start.min(text.len())].matches('\n').count() + 1),
         None => name.to_owned(),
     };
-    let message = error.message();
     let nearest = nearest_key(message).map(|key| format!("; did you mean `{key}`?")).unwrap_or_default();
     anyhow::anyhow!("{place}: {message}{nearest}")
 }

@@ -28,6 +28,8 @@ pub(crate) struct PutSeller {
     approved_carriers: Option<Vec<String>>,
     /// Language tag such as `es` or `pt-BR`.
     locale: Option<String>,
+    /// Whether the bracketed word in subjects is withdrawn from this seller.
+    important_withdrawn: Option<bool>,
     /// The shop's time stamp (RFC 3339); an older one changes nothing.
     #[serde(default, deserialize_with = "read_instant")]
     #[schema(value_type = Option<String>)]
@@ -44,6 +46,8 @@ pub(crate) struct SellerShape {
     approved_senders: Vec<String>,
     approved_carriers: Vec<String>,
     locale: String,
+    /// Whether the bracketed word in subjects is withdrawn from this seller.
+    important_withdrawn: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     updated_at: Option<String>,
 }
@@ -58,6 +62,7 @@ impl From<Seller> for SellerShape {
             approved_senders: s.approved_senders.iter().map(mail::Mailbox::to_wire).collect(),
             approved_carriers: s.approved_carriers.iter().map(|d| d.as_str().to_owned()).collect(),
             locale: s.locale,
+            important_withdrawn: s.important_withdrawn,
             updated_at: s.updated_at.map(instant),
         }
     }
@@ -83,6 +88,7 @@ pub(crate) async fn put_seller(
         approved_senders: input.approved_senders,
         approved_carriers: input.approved_carriers,
         locale: input.locale,
+        important_withdrawn: input.important_withdrawn,
         updated_at: input.updated_at,
     };
     let seller = operations::put_seller(&state.ctx, &marketplace_id(&marketplace)?, &id, input).await?;

@@ -1,7 +1,7 @@
 //! What a message says: subject, text, HTML and the parts beside them, all in Unicode.
 //!
-//! Only text and HTML bodies and plain text files become content. Every other part is named by its kind
-//! alone, so that nothing of it (file name, type parameters) can travel.
+//! Text and HTML bodies become content, files are handed on for judgement, and what a mail client adds by
+//! itself is named by its kind alone, so that nothing of it (file name, type parameters) can travel.
 
 use std::collections::BTreeMap;
 
@@ -15,13 +15,11 @@ const MAX_HTML_BYTES: usize = 2 << 20;
 /// Kind of a part that stands beside the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PartKind {
-    /// A plain text file, which passes.
-    TextFile,
+    /// A file that a person attached.
+    File,
     /// A picture.
     Picture,
-    /// A PDF or office document.
-    Document,
-    /// A message within the message, or headers or reports of one.
+    /// Headers or reports of a mail system.
     Message,
     /// A signature, key or certificate that a mail client adds.
     Signature,
@@ -36,8 +34,21 @@ pub enum PartKind {
 pub struct Part {
     /// What it is.
     pub kind: PartKind,
-    /// Its text and file name; only for `TextFile`.
-    pub text: Option<(String, String)>,
+    /// The file itself; only for `File`.
+    pub file: Option<AttachedFile>,
+}
+
+/// A file as it was attached, transfer encoding undone.
+#[derive(Debug, Clone)]
+pub struct AttachedFile {
+    /// Name as the writer gave it.
+    pub name: String,
+    /// Declared `type/subtype`, lower case.
+    pub media_type: String,
+    /// Content.
+    pub octets: Vec<u8>,
+    /// Content in Unicode, for a file declared as plain text.
+    pub text: Option<String>,
 }
 
 /// The content of a message, still with every address in it.
@@ -51,6 +62,8 @@ pub struct Content {
     pub html: Option<String>,
     /// Parts beside the text, in order.
     pub parts: Vec<Part>,
+    /// Whether the text is encrypted, so that only the other side's key opens it.
+    pub encrypted: bool,
 }
 
 impl Content {
@@ -58,6 +71,17 @@ impl Content {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.text.trim().is_empty() && self.parts.is_empty()
+    }
+
+    /// The files, in order.
+    pub fn files(&self) -> impl Iterator<Item = &AttachedFile> {
+        self.parts.iter().filter_map(|p| p.file.as_ref())
+    }
+
+    /// The same without its files.
+    #[must_use]
+    pub fn without_files(&self) -> Self {
+        Self { parts: self.parts.iter().filter(|p| p.file.is_none()).cloned().collect(), ..self.clone() }
     }
 }
 
@@ -73,26 +97,27 @@ pub fn read_content(message: &Message<'_>) -> Content {
     // One segment per alternative or lone body, in document order: the key is the entity's index.
     let mut segments: BTreeMap<usize, Segment> = BTreeMap::new();
     let mut parts = Vec::new();
+    let mut encrypted = false;
     for (index, entity) in message.entities.iter().enumerate() {
+        // RFC 1847, section 2.2; RFC 8551, section 3.3.
+        encrypted |= matches!(entity.media_type.as_str(), "multipart/encrypted" | "application/pgp-encrypted") || is_enveloped(entity);
         if entity.is_multipart() {
             continue;
         }
-        let key = outermost_alternative(message, index).unwrap_or(index);
-        match body_role(entity) {
+        let alternative = outermost_alternative(message, index);
+        let key = alternative.unwrap_or(index);
+        match body_role(entity, alternative.is_some()) {
             Role::Text => append(&mut segments.entry(key).or_default().text, &decode_text(entity)),
             Role::Html => {
                 let Some(clean) = html::sanitise(&decode_text(entity)) else {
-                    parts.push(Part { kind: PartKind::Other, text: None });
+                    parts.push(Part { kind: PartKind::Other, file: None });
                     continue;
                 };
-                parts.extend((0..clean.pictures_removed.min(1)).map(|_| Part { kind: PartKind::Picture, text: None }));
+                parts.extend((0..clean.pictures_removed.min(1)).map(|_| Part { kind: PartKind::Picture, file: None }));
                 append(&mut segments.entry(key).or_default().html, &clean.html);
             }
-            Role::File => {
-                let name = entity.file_name.clone().unwrap_or_default();
-                parts.push(Part { kind: PartKind::TextFile, text: Some((name, decode_text(entity))) });
-            }
-            Role::Beside(kind) => parts.push(Part { kind, text: None }),
+            Role::File => parts.push(Part { kind: PartKind::File, file: Some(attached(entity)) }),
+            Role::Beside(kind) => parts.push(Part { kind, file: None }),
         }
     }
     let any_html = segments.values().any(|s| s.html.as_deref().is_some_and(|h| !h.trim().is_empty()));
@@ -114,7 +139,23 @@ pub fn read_content(message: &Message<'_>) -> Content {
         content.text.push('\n');
     }
     content.html = any_html.then_some(joined);
+    // RFC 9580, section 6.2: an armoured message in the text itself.
+    content.encrypted = encrypted || content.text.contains("-----BEGIN PGP MESSAGE-----");
     content
+}
+
+fn attached(entity: &Entity<'_>) -> AttachedFile {
+    AttachedFile {
+        name: entity.file_name.clone().unwrap_or_default(),
+        media_type: entity.media_type.clone(),
+        octets: decode_transfer(entity),
+        text: (entity.media_type == "text/plain").then(|| decode_text(entity)),
+    }
+}
+
+/// S/MIME that hides the text; a type without parameter is taken for it, because nothing in it can be read.
+fn is_enveloped(entity: &Entity<'_>) -> bool {
+    matches!(entity.media_type.as_str(), "application/pkcs7-mime" | "application/x-pkcs7-mime")
 }
 
 enum Role {
@@ -124,34 +165,32 @@ enum Role {
     Beside(PartKind),
 }
 
-fn body_role(entity: &Entity<'_>) -> Role {
+fn body_role(entity: &Entity<'_>, in_alternative: bool) -> Role {
     if transfer_encoding(entity) == TransferEncoding::Unknown {
         return Role::Beside(PartKind::Other);
     }
     let beside = entity.is_attachment || entity.file_name.is_some();
     match entity.media_type.as_str() {
-        "text/plain" if beside => {
-            let bytes = decode_transfer(entity);
-            if bytes.contains(&0) && entity.charset.is_none() { Role::Beside(PartKind::Other) } else { Role::File }
-        }
-        "text/plain" => Role::Text,
+        "text/plain" if !beside => Role::Text,
         "text/html" if !beside && entity.body.len() <= MAX_HTML_BYTES => Role::Html,
-        other => Role::Beside(kind_of(other)),
-    }
-}
-
-fn kind_of(media_type: &str) -> PartKind {
-    match media_type {
-        "application/pdf" | "application/msword" | "application/rtf" => PartKind::Document,
         "application/pgp-signature" | "application/pgp-keys" | "application/pkcs7-signature" | "application/x-pkcs7-signature" => {
-            PartKind::Signature
+            Role::Beside(PartKind::Signature)
         }
-        "text/calendar" | "text/vcard" | "text/x-vcard" | "application/ics" => PartKind::Card,
-        "text/rfc822-headers" => PartKind::Message,
-        t if t.starts_with("message/") => PartKind::Message,
-        t if t.starts_with("image/") => PartKind::Picture,
-        t if t.starts_with("application/vnd.openxmlformats") || t.starts_with("application/vnd.oasis") => PartKind::Document,
-        _ => PartKind::Other,
+        "application/pgp-encrypted" | "application/pkcs7-mime" | "application/x-pkcs7-mime" => Role::Beside(PartKind::Other),
+        "text/calendar" | "text/vcard" | "text/x-vcard" | "application/ics" => Role::Beside(PartKind::Card),
+        // What a mail client or mail system adds by itself.
+        "application/ms-tnef" | "application/vnd.ms-tnef" => Role::Beside(PartKind::Other),
+        "text/rfc822-headers" | "message/delivery-status" | "message/disposition-notification" | "message/feedback-report" => {
+            Role::Beside(PartKind::Message)
+        }
+        // A picture within the text rather than beside it.
+        t if t.starts_with("image/") && !entity.is_attachment && entity.fields.find("Content-ID").is_some() => {
+            Role::Beside(PartKind::Picture)
+        }
+        // Another form of the text that only some clients show.
+        _ if in_alternative && !beside => Role::Beside(PartKind::Other),
+        t if beside || ["application/", "image/", "audio/", "video/", "message/"].iter().any(|kind| t.starts_with(kind)) => Role::File,
+        _ => Role::Beside(PartKind::Other),
     }
 }
 
@@ -208,9 +247,9 @@ mod tests {
     }
 
     #[test]
-    fn a_message_within_the_message_is_named_not_opened() {
+    fn a_message_within_the_message_is_a_file_and_not_opened() {
         let content = read(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nFrom: secret@x.example\r\n\r\nsecret\r\n--b--");
-        assert_eq!(content.parts[0].kind, PartKind::Message);
+        assert_eq!(content.files().next().map(|f| f.media_type.as_str()), Some("message/rfc822"));
         assert!(!content.text.contains("secret"));
     }
 }

@@ -9,7 +9,7 @@ mod decode;
 mod header;
 mod structure;
 
-pub use content::{Content, Part, PartKind, read_content};
+pub use content::{AttachedFile, Content, Part, PartKind, read_content};
 pub use decode::{TransferEncoding, decode_text, decode_transfer, decode_words, transfer_encoding};
 pub use header::{Field, Fields, Originator, OriginatorError};
 pub use structure::{Entity, MAX_DEPTH, MAX_PARTS, Malformed, Message, parse};

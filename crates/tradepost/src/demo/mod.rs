@@ -118,6 +118,7 @@ fn configuration(
         delivery: config::Delivery { route: format!("smtp://{mailboxes}"), ..config::Delivery::default() },
         dns: config::Dns { servers: vec![dns] },
         alias: config::Alias::default(),
+        texts: config::Texts::default(),
         marketplace: vec![config::Marketplace {
             id: MARKETPLACE.to_owned(),
             name: Some("Plaza".to_owned()),
@@ -127,6 +128,7 @@ fn configuration(
             postmaster: cast::POSTMASTER.to_owned(),
             retention_days: 730,
             time_zone: "Europe/Madrid".to_owned(),
+            rules: None,
         }],
     }
 }

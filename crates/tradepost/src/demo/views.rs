@@ -1,6 +1,6 @@
 //! A mailbox's mail as the pages show it.
 
-use mail::mime::{self, Fields, PartKind};
+use mail::mime::{self, Fields};
 use sandbox::StoredMail;
 
 /// A received mail, read.
@@ -43,10 +43,9 @@ pub(crate) fn read(mail: &StoredMail) -> ReadMail {
     read.headers.extend(fields.iter().map(|f| (f.name.to_owned(), mime::decode_words(f.value))));
     if let Ok(message) = mime::parse(&mail.octets) {
         let content = mime::read_content(&message);
-        read.text = content.text;
         read.html = message.entities.iter().find(|e| e.media_type == "text/html").map(mime::decode_text);
-        let files = content.parts.iter().filter(|p| p.kind == PartKind::TextFile);
-        read.files = files.filter_map(|p| p.text.as_ref()).map(|(name, text)| (name.clone(), text.len())).collect();
+        read.files = content.files().map(|f| (f.name.clone(), f.octets.len())).collect();
+        read.text = content.text;
     }
     read
 }

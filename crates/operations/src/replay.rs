@@ -1,0 +1,126 @@
+//! Past traffic under other rules (C13): every recorded decision made again from its recorded facts, with what
+//! the content says read anew.
+
+use domain::policy::{Decision, Facts, RuleSet, decide};
+use domain::{MarketplaceId, MessageId, PairId, Timestamp};
+use mail::automatic::is_automatic;
+use mail::mime::{Content, parse, read_content};
+use serde_json::Value as Json;
+use store::{BodyKind, LedgerEntry, ScanPlace, StoreError};
+
+use crate::bodies;
+use crate::context::{Context, Marketplace};
+use crate::files::files;
+use crate::weigh::content_facts;
+
+/// Decisions read at once.
+const PAGE: usize = 200;
+
+/// A past decision, and what it would be.
+#[derive(Debug, Clone)]
+pub struct Replayed {
+    /// The message.
+    pub message: MessageId,
+    /// Its pair.
+    pub pair: PairId,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// The outcome in the record.
+    pub outcome: String,
+    /// The remedy in the record.
+    pub remedy: Option<String>,
+    /// The decision now.
+    pub decision: Decision,
+    /// Whether the original is erased, so that content was taken from the record.
+    pub is_erased: bool,
+}
+
+impl Replayed {
+    /// Whether the outcome or the remedy differs.
+    #[must_use]
+    pub fn differs(&self) -> bool {
+        self.outcome != self.decision.outcome.as_str() || self.remedy.as_deref() != self.decision.remedy.as_ref().map(|a| a.key)
+    }
+}
+
+/// Replays the decisions of a marketplace since an instant; `seen` is given each, and `progress` the number of
+/// entries read so far.
+///
+/// # Errors
+/// `StoreError`.
+pub async fn replay(
+    ctx: &Context,
+    marketplace: &MarketplaceId,
+    rules: &RuleSet,
+    since: Timestamp,
+    mut seen: impl FnMut(Replayed),
+    mut progress: impl FnMut(u64),
+) -> Result<(), StoreError> {
+    let Some(settings) = ctx.settings.by_id(marketplace) else { return Ok(()) };
+    let (mut after, mut read) = (None, 0);
+    loop {
+        let page = ctx.store.scan_ledger("message.decided", since, after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(ScanPlace { pair: last.pair, number: last.number });
+        for entry in &page {
+            if let Some(replayed) = one(ctx, settings, rules, entry).await? {
+                seen(replayed);
+            }
+        }
+        read += page.len() as u64;
+        progress(read);
+    }
+}
+
+async fn one(ctx: &Context, marketplace: &Marketplace, rules: &RuleSet, entry: &LedgerEntry) -> Result<Option<Replayed>, StoreError> {
+    let Some(message) = entry.message else { return Ok(None) };
+    let of_marketplace = ctx.store.find_pair(entry.pair).await?.is_some_and(|p| p.marketplace == marketplace.id);
+    let recorded: Json =
+        serde_json::from_str(&entry.entry).map_err(|_| StoreError::Corrupt(format!("entry {} of {}", entry.number, entry.pair)))?;
+    let Some(mut facts) = Facts::read(&recorded["facts"]).filter(|_| of_marketplace) else { return Ok(None) };
+    let content = reread(ctx, marketplace, rules, message, &facts).await?;
+    let is_erased = content.is_none();
+    if let Some(content) = content {
+        facts.content = content;
+    }
+    let decision = decide(&facts, rules, entry.at);
+    let text = |value: &Json| value.as_str().map(str::to_owned);
+    Ok(Some(Replayed {
+        message,
+        pair: entry.pair,
+        at: entry.at,
+        outcome: text(&recorded["decision"]["outcome"]).unwrap_or_default(),
+        remedy: text(&recorded["decision"]["remedy"]),
+        decision,
+        is_erased,
+    }))
+}
+
+/// What the content says under these rules; `None` when the original is erased.
+async fn reread(
+    ctx: &Context,
+    marketplace: &Marketplace,
+    rules: &RuleSet,
+    message: MessageId,
+    facts: &Facts,
+) -> Result<Option<domain::policy::ContentFacts>, StoreError> {
+    let Some(sealed) = ctx.store.find_message(message, &[BodyKind::Original, BodyKind::View]).await? else { return Ok(None) };
+    let Some(original) = bodies::open(ctx, &sealed, BodyKind::Original).await? else { return Ok(None) };
+    if let Ok(mail) = parse(&original)
+        && !original.starts_with(b"{")
+    {
+        let content = read_content(&mail);
+        // Sent again from a page, a mail went without its files.
+        let content = if facts.channel == domain::policy::Channel::Web { content.without_files() } else { content };
+        let automatic = facts.channel == domain::policy::Channel::Mail && is_automatic(mail.fields());
+        let files = files(&content, rules, facts.channel);
+        return Ok(Some(content_facts(rules, marketplace, &content, &files, automatic, facts.content.other_recipients)));
+    }
+    // Written on a page: the rules looked at the buyer's copy.
+    let view = bodies::open(ctx, &sealed, BodyKind::View).await?.unwrap_or_default();
+    let view = String::from_utf8_lossy(&view).into_owned();
+    let (subject, text) = view.split_once("\n\n").unwrap_or((&view, ""));
+    let content = Content { subject: subject.to_owned(), text: text.to_owned(), ..Content::default() };
+    let files = files(&content, rules, facts.channel);
+    Ok(Some(content_facts(rules, marketplace, &content, &files, false, 0)))
+}

@@ -1,0 +1,145 @@
+//! A refused mail of a seller, sent another way from the link in its notice: with a critical reason, or
+//! without the files that do not pass (C6, C8).
+
+use std::sync::Arc;
+
+use domain::message::{Author, Message};
+use domain::policy::{Channel, Outcome, offers};
+use domain::{Conversation, MessageId as Id, OrderId, Role};
+use mail::mime::{Content, parse, read_content};
+use store::{AliasTarget, BodyKind, CommitError, CounterAdd, StoreError};
+
+use crate::bodies;
+use crate::context::{Context, Marketplace, TRIES};
+use crate::dry_run::DryRun;
+use crate::error::OperationError;
+use crate::record::{Arrival, Batch, commit, record};
+use crate::send_message::SendError;
+use crate::weigh::{Incoming, Sender, Weighed, weigh};
+
+/// What can be done about a refused message.
+#[derive(Debug, Clone)]
+pub struct ResendOptions {
+    /// When the message came.
+    pub written_at: domain::Timestamp,
+    /// Critical reasons that are offered for its order now.
+    pub reasons: Vec<String>,
+    /// Whether it had files that do not pass.
+    pub has_refused_files: bool,
+    /// Whether it would pass as it is, without files, and needs no reason.
+    pub passes_plain: bool,
+    /// Whether it was sent already.
+    pub is_done: bool,
+}
+
+/// What can be done about a refused message of a seller.
+///
+/// # Errors
+/// `Missing` where there is no such refused message.
+pub async fn resend_options(ctx: &Context, id: Id) -> Result<ResendOptions, OperationError> {
+    let kept = open(ctx, id).await?;
+    let as_written = weigh(ctx, &kept.incoming("other", &kept.content), ctx.clock.now()).await?;
+    let plain = weigh(ctx, &kept.incoming("other", &kept.plain), ctx.clock.now()).await?;
+    let order = as_written.facts.order.as_ref();
+    let offered = offers(&kept.marketplace.rules, order, |_| false, ctx.clock.now());
+    let reasons = offered.filter(|o| o.reason.critical && o.unavailable.is_none()).map(|o| o.reason.id.clone()).collect();
+    Ok(ResendOptions {
+        written_at: kept.message.accepted_at,
+        reasons,
+        has_refused_files: !as_written.facts.content.refused_files.is_empty(),
+        passes_plain: plain.decision.outcome.passes(),
+        is_done: ctx.store.find_counter(kept.message.pair, &done_key(id)).await? > 0,
+    })
+}
+
+/// Sends it; a second time changes nothing. Files that do not pass stay behind.
+///
+/// # Errors
+/// `Refused` by the rules; `Missing` where there is no such refused message.
+pub async fn resend(ctx: &Context, id: Id, reason: Option<&str>) -> Result<(), SendError> {
+    for _ in 0..TRIES {
+        let kept = open(ctx, id).await?;
+        let pair = kept.message.pair;
+        if ctx.store.find_counter(pair, &done_key(id)).await? > 0 {
+            return Ok(());
+        }
+        let now = ctx.clock.now();
+        let incoming = kept.incoming(reason.unwrap_or("other"), &kept.plain);
+        let weighed: Weighed = weigh(ctx, &incoming, now).await?;
+        if !weighed.decision.outcome.passes() {
+            return Err(SendError::Refused(Box::new(DryRun::of(ctx, kept.marketplace, &weighed))));
+        }
+        let mut batch = Batch::default();
+        batch.changes.counters.push(CounterAdd { pair, key: done_key(id), amount: 1, below: Some(1) });
+        let arrival = Arrival { authentication: None, writer: None, resent: Some(id) };
+        record(ctx, &incoming, weighed, arrival, now, &mut batch).await?;
+        match commit(ctx, batch).await {
+            Ok(_) => return Ok(()),
+            Err(CommitError::Conflict) => {}
+            Err(CommitError::Store(error)) => return Err(error.into()),
+        }
+    }
+    Err(OperationError::Busy.into())
+}
+
+fn done_key(id: Id) -> String {
+    format!("resent/{id}")
+}
+
+/// A refused message as it is kept.
+struct Kept<'a> {
+    message: Message,
+    marketplace: &'a Marketplace,
+    conversation: Option<Conversation>,
+    order: Option<OrderId>,
+    content: Arc<Content>,
+    /// The same without files.
+    plain: Arc<Content>,
+    original: Vec<u8>,
+}
+
+impl Kept<'_> {
+    fn incoming<'b>(&'b self, reason: &'b str, content: &Arc<Content>) -> Incoming<'b> {
+        Incoming {
+            marketplace: self.marketplace,
+            target: AliasTarget { pair: self.message.pair, reaches: Role::Buyer },
+            tag: self.conversation.as_ref().map(|c| c.tag.clone()),
+            channel: Channel::Web,
+            sender: Sender::Party(Role::Seller),
+            reason,
+            order: self.order,
+            content: Arc::clone(content),
+            original: &self.original,
+            message_id: self.message.original_id.as_ref(),
+            references: &[],
+            other_recipients: 0,
+            automatic: false,
+            hops: 1,
+        }
+    }
+}
+
+async fn open(ctx: &Context, id: Id) -> Result<Kept<'_>, OperationError> {
+    let missing = || OperationError::Missing { what: "message", detail: "there is no such refused message".to_owned() };
+    let sealed = ctx.store.find_message(id, &[BodyKind::Original]).await?.ok_or_else(missing)?;
+    let message = sealed.message.clone();
+    if message.author != Author::Party(Role::Seller) || message.outcome != Outcome::Refuse {
+        return Err(missing());
+    }
+    let pair = ctx.store.find_pair(message.pair).await?.ok_or_else(missing)?;
+    let marketplace = ctx.settings.by_id(&pair.marketplace).ok_or_else(missing)?;
+    let original = bodies::open(ctx, &sealed, BodyKind::Original).await?.ok_or_else(missing)?;
+    let content = read(&original)?;
+    let conversation = match message.conversation {
+        Some(id) => ctx.store.find_conversation(id).await?,
+        None => None,
+    };
+    let plain = Arc::new(content.without_files());
+    let order = message.order;
+    Ok(Kept { message, marketplace, conversation, order, content: Arc::new(content), plain, original })
+}
+
+fn read(original: &[u8]) -> Result<Content, StoreError> {
+    let message = parse(original).map_err(|_| StoreError::Corrupt("an original cannot be read back".to_owned()))?;
+    Ok(read_content(&message))
+}
