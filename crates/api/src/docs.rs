@@ -42,7 +42,9 @@ fn page(document: &Value) -> String {
             parameters(&mut body, operation);
             let request = &operation["requestBody"]["content"]["application/json"]["schema"];
             schema(&mut body, "Body", document, request);
-            let response = &operation["responses"]["200"]["content"]["application/json"]["schema"];
+            let responses = &operation["responses"];
+            let success = ["200", "201"].into_iter().map(|code| &responses[code]).find(|r| !r.is_null()).unwrap_or(&Value::Null);
+            let response = &success["content"]["application/json"]["schema"];
             schema(&mut body, "Answer", document, response);
             body.push_str("</section>");
         }

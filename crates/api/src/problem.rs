@@ -7,10 +7,12 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use operations::{InputError, OperationError};
+use operations::{DryRun, InputError, OperationError, SendError};
 use serde::Serialize;
 use store::StoreError;
 use utoipa::ToSchema;
+
+use crate::native::DecisionShape;
 
 /// What went wrong and what to do.
 #[derive(Debug, Serialize, ToSchema)]
@@ -29,6 +31,12 @@ pub(crate) struct Problem {
     /// Every field at fault.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldProblem>,
+    /// The rule that refused, such as `C4`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'static str>,
+    /// The whole decision, where rules refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<Box<DecisionShape>>,
 }
 
 /// One field at fault.
@@ -45,7 +53,16 @@ pub(crate) struct FieldProblem {
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
-        Self { kind: "about:blank", title, status: status.as_u16(), code, detail: detail.into(), errors: Vec::new() }
+        Self {
+            kind: "about:blank",
+            title,
+            status: status.as_u16(),
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            rule: None,
+            decision: None,
+        }
     }
 
     pub(crate) fn unauthorized() -> Self {
@@ -62,6 +79,17 @@ impl Problem {
 
     pub(crate) fn missing(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("there is no {what} with this id, or the token may not see it"))
+    }
+
+    /// What the rules refuse, in the words of the notice that a mail would have got (C0).
+    pub(crate) fn refused(refused: DryRun) -> Self {
+        let decision = DecisionShape::from(refused);
+        let told = decision.remedy.clone();
+        let (code, text) = told.map_or(("refused", String::new()), |told| (told.code, told.text));
+        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, text);
+        problem.rule = decision.rules.last().map(|r| r.rule);
+        problem.decision = Some(Box::new(decision));
+        problem
     }
 
     pub(crate) fn invalid(fields: Vec<InputError>) -> Self {
@@ -91,7 +119,9 @@ impl From<OperationError> for Problem {
         match error {
             OperationError::Invalid(fields) => Self::invalid(fields),
             OperationError::Missing { what: "marketplace", detail } => Self::new(StatusCode::NOT_FOUND, "unknown_marketplace", detail),
-            OperationError::Missing { what: "pair", detail } => Self::new(StatusCode::NOT_FOUND, "not_found", detail),
+            OperationError::Missing { what: "pair" | "order" | "conversation" | "message", detail } => {
+                Self::new(StatusCode::NOT_FOUND, "not_found", detail)
+            }
             OperationError::Missing { what, detail } => Self::invalid(vec![InputError::new(what, "unknown", detail)]),
             OperationError::Forbidden { code, detail } => Self::new(StatusCode::CONFLICT, code, detail),
             OperationError::Changed => {
@@ -101,6 +131,15 @@ impl From<OperationError> for Problem {
                 Self::new(StatusCode::CONFLICT, "changed_meanwhile", "somebody else changes the same thing right now; send it again")
             }
             OperationError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<SendError> for Problem {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Operation(error) => error.into(),
+            SendError::Refused(refused) => Self::refused(*refused),
         }
     }
 }

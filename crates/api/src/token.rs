@@ -49,6 +49,14 @@ impl Caller {
         pair.filter(|p| self.may_see(p.seller)).ok_or_else(|| Problem::missing("pair"))
     }
 
+    /// Tells callers apart, where one must not see what another sent.
+    pub(crate) fn name(&self) -> String {
+        match self.0 {
+            TokenScope::Operator => "operator".to_owned(),
+            TokenScope::Seller(id) => id.to_string(),
+        }
+    }
+
     /// The seller whose token it is.
     pub(crate) fn seller(&self) -> Option<SellerId> {
         match self.0 {

@@ -14,6 +14,8 @@ const EMBEDDED: [(&str, &str, &str); 3] = [
     ("es", include_str!("../locales/es.toml"), include_str!("../templates/es.toml")),
     ("pt-BR", include_str!("../locales/pt-BR.toml"), include_str!("../templates/pt-BR.toml")),
 ];
+/// Kinds of keys that an operator's rules may add.
+const OWN_NAMES: [&str; 2] = ["reason_", "report_"];
 /// The language that every key exists in.
 const LAST_RESORT: &str = "en";
 
@@ -60,6 +62,10 @@ impl Texts {
         let known = &self.texts[LAST_RESORT];
         for (key, text) in &file.texts {
             let at = |message: String| TextsError { place: Some(text.span()), message };
+            // Names of the operator's own reasons.
+            if OWN_NAMES.iter().any(|kind| key.starts_with(kind)) {
+                continue;
+            }
             let Some(original) = known.get(key) else { return Err(at(format!("there is no text \"{key}\""))) };
             let names = placeholders(original);
             if let Some(unknown) = placeholders(text.get_ref()).into_iter().find(|name| !names.contains(name)) {
@@ -243,6 +249,9 @@ mod tests {
         all.lay("de", own).unwrap();
         assert_eq!(all.template("colour", "pt-BR", "es").unwrap().0, "de", "better another language than none");
         let error = |language: &str, file: &str| Texts::embedded().lay(language, file).unwrap_err().message;
+        all.lay("en", "[texts]\nreason_gift_note = \"Gift note\"\n").unwrap();
+        assert_eq!(all.name_of("es", "reason", "gift_note"), "Gift note");
+        assert_eq!(all.name_of("es", "reason", "own_kind"), "own kind", "better the id than nothing");
         assert!(error("en", "[texts]\nempty_mesage = \"x\"\n").contains("no text \"empty_mesage\""));
         assert!(error("en", "[texts]\nempty_message = \"{x}\"\n").contains("no field {x}"));
         assert!(error("de", "[texts]\nempty_message = \"leer\"\n").contains("is missing"));

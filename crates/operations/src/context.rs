@@ -8,7 +8,7 @@ use domain::calendar::{Calendar, Day};
 use domain::delivery::Delivery;
 use domain::id::NodeId;
 use domain::policy::RuleSet;
-use domain::texts::Texts;
+use domain::texts::{Texts, is_same_language};
 use domain::{Clock, MarketplaceId, Random, SellerId, Timestamp};
 use mail::dkim::Signer;
 use mail::{Domain, Mailbox, ReversePath};
@@ -49,6 +49,13 @@ pub struct Marketplace {
     pub alias_length: usize,
     /// Signs what leaves.
     pub signer: Option<Arc<Signer>>,
+}
+
+impl Marketplace {
+    /// The language in which a party of this site reads: the party's own where there is one, else the site's (D2).
+    pub(crate) fn locale_of<'a>(&'a self, texts: &Texts, party: &'a str) -> &'a str {
+        if is_same_language(texts.language_of(party), party) { party } else { &self.locale }
+    }
 }
 
 /// What the configuration says and operations need.

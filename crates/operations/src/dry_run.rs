@@ -37,6 +37,7 @@ impl DryRun {
             Author::Party(Role::Seller) => w.pair.seller.locale.as_str(),
             _ => marketplace.locale.as_str(),
         };
+        let locale = marketplace.locale_of(&ctx.settings.texts, locale);
         let about = About { files: &w.facts.content.refused_files, resets_at: w.facts.resets_at };
         Self {
             pair: w.pair.pair.id,

@@ -18,6 +18,7 @@ mod links;
 mod manage_alias;
 mod mark_message;
 mod notices;
+mod open_link;
 mod put_buyer;
 mod put_order;
 mod put_seller;
@@ -48,6 +49,7 @@ pub use figures::{ResponseFigures, WINDOWS, response_figures};
 pub use links::{LINK_DAYS, Link, LinkAction, read_link};
 pub use manage_alias::{AliasChange, change_alias};
 pub use mark_message::{MarkInput, mark_message};
+pub use open_link::{LinkFault, LinkPage, open_link};
 pub use put_buyer::{BuyerInput, put_buyer};
 pub use put_order::{ItemInput, OrderInput, PairAliases, put_order};
 pub use put_seller::{SellerInput, put_seller};
@@ -57,7 +59,7 @@ pub use record_attempt::{Attempt, lease_deliveries, postpone_delivery, record_at
 pub use replay::{Replayed, replay};
 pub use resend::{ResendOptions, resend, resend_options};
 pub use resolve_recipient::{Recipient, resolve_recipient};
-pub use send_message::{About, Once, SendError, Sent, decide_message, find_decision, preview_message, send_message};
+pub use send_message::{About, Once, SendError, Sent, decide_message, find_decision, preview_message, send_message, used_reasons};
 pub use tokens::{authenticate_token, create_token, revoke_token};
 
 mod error;

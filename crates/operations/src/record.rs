@@ -256,6 +256,7 @@ async fn tell(
         Author::Party(Role::Seller) => w.pair.seller.locale.as_str(),
         _ => m.marketplace.locale.as_str(),
     };
+    let locale = m.marketplace.locale_of(&ctx.settings.texts, locale);
     let about = About { files: &w.facts.content.refused_files, resets_at: w.facts.resets_at };
     for advice in w.decision.remedy.iter().chain(&w.decision.tell) {
         let told = advice::say(ctx, m.marketplace, locale, advice, about);

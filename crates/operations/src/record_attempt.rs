@@ -136,6 +136,7 @@ async fn tell_author(ctx: &Context, changes: &mut Changes, sealed: &SealedMessag
         Role::Buyer => (facts.buyer.email.clone(), facts.buyer.locale.as_str()),
         Role::Seller => (facts.seller.customer_service_email.clone(), facts.seller.locale.as_str()),
     };
+    let locale = marketplace.locale_of(&ctx.settings.texts, locale);
     let view = bodies::open(ctx, sealed, BodyKind::View).await?.unwrap_or_default();
     let view = String::from_utf8_lossy(&view);
     let subject = view.lines().next().map_or_else(|| ctx.text(locale, "no_subject", &[]), str::to_owned);

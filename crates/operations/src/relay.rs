@@ -55,10 +55,11 @@ pub(crate) struct Relayed {
 
 /// Composes and signs.
 pub(crate) fn relay(ctx: &Context, r: &Relay<'_>) -> Relayed {
-    let (recipient, locale) = match r.to {
+    let (recipient, own) = match r.to {
         Role::Buyer => (r.facts.buyer.email.clone(), r.facts.buyer.locale.as_str()),
         Role::Seller => (r.facts.seller.customer_service_email.clone(), r.facts.seller.locale.as_str()),
     };
+    let locale = r.marketplace.locale_of(&ctx.settings.texts, own);
     let (mask, link) = (ctx.text(locale, "mask_address", &[]), ctx.text(locale, "mask_link", &[]));
     let masking = Masking { mask: &mask, link: &link };
     // Masked before it is cut: a cut in front of the at sign would leave the local-part.

@@ -1,8 +1,9 @@
 //! Past traffic under other rules (C13): every recorded decision made again from its recorded facts, with what
 //! the content says read anew.
 
+use domain::message::Author;
 use domain::policy::{Decision, Facts, RuleSet, decide};
-use domain::{MarketplaceId, MessageId, PairId, Timestamp};
+use domain::{MarketplaceId, MessageId, PairId, Role, Timestamp};
 use mail::automatic::is_automatic;
 use mail::mime::{Content, parse, read_content};
 use serde_json::Value as Json;
@@ -82,6 +83,12 @@ async fn one(ctx: &Context, marketplace: &Marketplace, rules: &RuleSet, entry: &
     let is_erased = content.is_none();
     if let Some(content) = content {
         facts.content = content;
+    }
+    if facts.orders_in_window.is_none() && facts.author == Author::Party(Role::Seller) && facts.sent_today >= rules.base {
+        // Nobody had to count them then.
+        let calendar = &marketplace.calendar;
+        let (from, to) = (calendar.start_of_day(entry.at, rules.window_days), calendar.start_of_day(entry.at, 0));
+        facts.orders_in_window = Some(ctx.store.count_orders(entry.seller, from, to).await?);
     }
     let decision = decide(&facts, rules, entry.at);
     let text = |value: &Json| value.as_str().map(str::to_owned);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::message::Author;
 use domain::policy::Channel;
-use domain::{ConversationId, MessageId as Id, OrderId, PairId, Role, Tag};
+use domain::{ConversationId, MessageId as Id, Order, OrderId, PairId, Role, Tag};
 use mail::mime::Content;
 use serde_json::json;
 use store::{AliasTarget, BodyKind, CommitError, CounterAdd, FactsQuery, KnownId, PairFacts, StoreError};
@@ -15,7 +15,7 @@ use crate::context::{Context, Marketplace, TRIES};
 use crate::dry_run::DryRun;
 use crate::error::{InputError, OperationError};
 use crate::record::{Arrival, Batch, commit, record};
-use crate::weigh::{Incoming, Sender, weigh};
+use crate::weigh::{Incoming, Sender, once_key, weigh};
 
 /// What a seller's message is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -287,4 +287,19 @@ pub async fn find_decision(ctx: &Context, message: Id) -> Result<Option<String>,
             _ => return Ok(None),
         }
     }
+}
+
+/// Which of the reasons that can be used once were used for an order.
+///
+/// # Errors
+/// `StoreError`.
+pub async fn used_reasons(ctx: &Context, order: &Order) -> Result<Vec<String>, StoreError> {
+    let Some(marketplace) = ctx.settings.by_id(&order.marketplace) else { return Ok(Vec::new()) };
+    let mut used = Vec::new();
+    for reason in marketplace.rules.reasons.iter().filter(|r| r.once_per_order) {
+        if ctx.store.find_counter(order.pair, &once_key(&reason.id, order.id)).await? > 0 {
+            used.push(reason.id.clone());
+        }
+    }
+    Ok(used)
 }

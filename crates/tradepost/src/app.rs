@@ -245,7 +245,9 @@ impl App {
         };
         let deliverer = Deliverer::new(Arc::clone(&ctx), delivery_settings, resolver);
         let delivery_task = tokio::spawn(deliverer.run(handed, delivery_signal));
-        let router = pages(&ctx).merge(api::router(ApiState { ctx: Arc::clone(&ctx), registry: Arc::new(registry) }));
+        let router = pages(&ctx)
+            .merge(web::router(Arc::clone(&ctx)))
+            .merge(api::router(ApiState { ctx: Arc::clone(&ctx), registry: Arc::new(registry) }));
         let door_tasks = vec![
             tokio::spawn(smtp_server.serve(Arc::clone(&ctx), authenticator, door_signal.clone())),
             tokio::spawn(serve_web(listener, router, door_signal)),

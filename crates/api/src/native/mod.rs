@@ -1,9 +1,12 @@
 //! The native API, `/api/v1`.
 
 mod aliases;
+mod decisions;
+mod messages;
 mod orders;
 mod parties;
 mod record;
+mod seller;
 mod shapes;
 
 use axum::extract::{FromRequest, FromRequestParts};
@@ -11,6 +14,8 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+pub(crate) use decisions::DecisionShape;
 
 use crate::ApiState;
 use crate::problem::Problem;
@@ -48,6 +53,23 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(record::list_messages))
         .routes(routes!(record::get_message))
         .routes(routes!(record::list_ledger))
+        .routes(routes!(messages::list_reasons))
+        .routes(routes!(messages::list_templates))
+        .routes(routes!(messages::preview))
+        .routes(routes!(messages::decide))
+        .routes(routes!(messages::start))
+        .routes(routes!(messages::solicit))
+        .routes(routes!(messages::reply))
+        .routes(routes!(messages::decide_reply))
+        .routes(routes!(messages::get_decision))
+        .routes(routes!(seller::no_response))
+        .routes(routes!(seller::report))
+        .routes(routes!(seller::figures))
+        .routes(routes!(seller::figures_messages))
+        .routes(routes!(seller::get_preferences, seller::put_preferences))
+        .routes(routes!(seller::list_senders, seller::add_sender))
+        .routes(routes!(seller::remove_sender))
+        .routes(routes!(seller::confirm_shipment))
 }
 
 /// JSON whose rejections are problems.

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use domain::message::Author;
 use domain::{BuyerId, ConversationId, MessageId, PairId, SellerId, Timestamp};
 use serde::Deserialize;
@@ -96,15 +97,18 @@ pub(crate) async fn list_conversations(
 }
 
 /// Get a conversation
+///
+/// The ETag is for `If-Match` of a reply.
 #[utoipa::path(get, path = "/api/v1/conversations/{conversation}", params(("conversation" = String, Path, description = "Id of the conversation")),
     responses((status = 200, body = ConversationShape), (status = 404, body = Problem)))]
 pub(crate) async fn get_conversation(
     State(state): State<ApiState>,
     caller: Caller,
     Path(conversation): Path<String>,
-) -> Result<axum::Json<ConversationShape>, Problem> {
+) -> Result<Response, Problem> {
     let conversation = visible_conversation(&state, &caller, &conversation).await?;
-    Ok(axum::Json(ConversationShape::from(&conversation)))
+    let tag = [(axum::http::header::ETAG, format!("\"m{}\"", conversation.message_count))];
+    Ok((tag, axum::Json(ConversationShape::from(&conversation))).into_response())
 }
 
 /// List the messages of a conversation
@@ -160,7 +164,7 @@ pub(crate) async fn list_ledger(
     Ok(axum::Json(Page::cut(entries.iter().map(LedgerShape::from).collect(), limit, |e| e.number.to_string())))
 }
 
-async fn visible_conversation(state: &ApiState, caller: &Caller, id: &str) -> Result<domain::Conversation, Problem> {
+pub(crate) async fn visible_conversation(state: &ApiState, caller: &Caller, id: &str) -> Result<domain::Conversation, Problem> {
     let id: ConversationId = parse_id(id, "conversation")?;
     let missing = || Problem::missing("conversation");
     let conversation = state.ctx.store.find_conversation(id).await?.ok_or_else(missing)?;
@@ -174,7 +178,7 @@ fn read_cursor(text: &str) -> Result<(Timestamp, ConversationId), Problem> {
     Ok((Timestamp(at), parse_id(id, "after")?))
 }
 
-fn limit(asked: Option<usize>) -> Result<usize, Problem> {
+pub(crate) fn limit(asked: Option<usize>) -> Result<usize, Problem> {
     match asked.unwrap_or(DEFAULT_LIMIT) {
         n if (1..=MAX_LIMIT).contains(&n) => Ok(n),
         _ => Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_limit", format!("limit is between 1 and {MAX_LIMIT}"))),

@@ -218,6 +218,10 @@ impl Run<'_> {
         let (result, passed) = match self.rules.important {
             _ if f.channel != Channel::Mail || !f.content.important => ("not used", Err(Advice::new(self.opt_out_remedy()))),
             ImportantMode::Ignore => ("ignored here", Err(Advice::new("remedy_opt_out_plain"))),
+            ImportantMode::Honour => {
+                self.overridden = true;
+                ("override, not audited", Ok(()))
+            }
             _ if f.important_withdrawn => ("withdrawn", Err(Advice::new("remedy_important_withdrawn"))),
             _ if f.important_today >= limit => {
                 let fields = vec![("limit", limit.to_string())];

@@ -23,9 +23,9 @@ const DEFAULT: &str = include_str!("../../rules/default.toml");
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ImportantMode {
-    /// It lets a message pass the opt-out.
+    /// It lets a message pass the opt-out, always.
     Honour,
-    /// The same; counted, and it can be withdrawn from a seller.
+    /// It lets so many a day pass; they are counted, and it can be withdrawn from a seller.
     HonourWithAudit,
     /// It does nothing.
     Ignore,
