@@ -63,6 +63,22 @@ pub enum Refusal {
     TooManyCopies,
 }
 
+impl Refusal {
+    /// What a person who tries a message is told.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::Malformed(why) => format!("malformed: {why}"),
+            Self::Loop => "it passed too many relays".to_owned(),
+            Self::OurDomain => "From or the reverse-path is in an alias domain".to_owned(),
+            Self::Stranger { aligned: true } => "its author is no party of the pair".to_owned(),
+            Self::Stranger { aligned: false } => "neither SPF nor DKIM passes for the address in From".to_owned(),
+            Self::Unverifiable => "the DNS does not answer".to_owned(),
+            Self::TooManyCopies => "it is too large for so many recipients".to_owned(),
+        }
+    }
+}
+
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Receipt {

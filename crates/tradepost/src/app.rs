@@ -12,6 +12,7 @@ use api::ApiState;
 use axum::Router;
 use delivery::{Deliverer, DeliverySettings, Route};
 use domain::calendar::Calendar;
+use domain::id::NodeId;
 use domain::policy::RuleSet;
 use domain::texts::Texts;
 use domain::{Clock, MarketplaceId, Random, alias};
@@ -32,6 +33,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Config, fault};
 use crate::keys;
+use crate::system::{SystemClock, SystemCsprng};
 
 /// Deliveries between acceptance and the door out; more waits in the store.
 const HANDOFF: usize = 2_000;
@@ -189,6 +191,33 @@ pub(crate) fn route(config: &Config) -> anyhow::Result<Route> {
     Ok(Route::Smtp { host: host.to_owned(), port, credentials })
 }
 
+/// The operations' ports without any door, for commands that only look.
+pub(crate) async fn offline(config: &Config) -> anyhow::Result<Context> {
+    let settings = settings(config)?;
+    let store = open_store(config).await?;
+    let objects = FileObjects::open(&config.data_dir.join("objects")).context("data_dir/objects")?;
+    let random = SystemCsprng::new();
+    let master_key = keys::master_key(&key_path(config), store.as_ref(), &random).await?;
+    let (handoff, _) = mpsc::channel(1);
+    Ok(Context {
+        store,
+        objects: Arc::new(objects),
+        clock: Arc::new(SystemClock),
+        node: NodeId::fresh(&random),
+        random: Arc::new(random),
+        master_key,
+        settings,
+        handoff,
+        heavy: Arc::new(Semaphore::new(HEAVY)),
+        metrics: Metrics::default(),
+        order_counts: OrderCounts::default(),
+    })
+}
+
+fn key_path(config: &Config) -> PathBuf {
+    config.storage.key.clone().unwrap_or_else(|| config.data_dir.join("storage.key"))
+}
+
 impl App {
     /// Starts everything; when it returns, mail is taken. `pages` adds routes to the web door.
     pub(crate) async fn start(
@@ -205,8 +234,7 @@ impl App {
         let lock = lock(config)?;
         let store = open_store(config).await?;
         let objects = FileObjects::open(&config.data_dir.join("objects")).context("data_dir/objects")?;
-        let key_path: PathBuf = config.storage.key.clone().unwrap_or_else(|| config.data_dir.join("storage.key"));
-        let master_key = keys::master_key(&key_path, store.as_ref(), random.as_ref()).await?;
+        let master_key = keys::master_key(&key_path(config), store.as_ref(), random.as_ref()).await?;
         let node = keys::node_id(&config.data_dir.join("node.id"), random.as_ref())?;
         let authenticator =
             Authenticator::new(&config.smtp.hostname, &config.dns.servers).map_err(anyhow::Error::msg).context("[dns] servers")?;

@@ -39,7 +39,7 @@ pub(crate) fn say(line: &str) {
 
 /// Starts the log on stderr. Libraries are held to errors: their other lines could hold addresses (privacy P19).
 pub(crate) fn start_logging(filter: &str, json: bool) -> Result<(), String> {
-    let ours = ["tradepost", "operations", "smtp_server", "delivery", "api", "store_sqlite", "store_postgres"];
+    let ours = ["tradepost", "operations", "smtp_server", "delivery", "api", "web", "store_sqlite", "store_postgres"];
     let is_level = ["trace", "debug", "info", "warn", "error", "off"].contains(&filter);
     let directives = if is_level {
         let levels: Vec<String> = ours.iter().map(|name| format!("{name}={filter}")).collect();

@@ -1,7 +1,9 @@
 //! The commands.
 
 mod check;
+mod decide;
 pub(crate) mod demo;
+mod replay;
 pub(crate) mod serve;
 mod token;
 
@@ -16,6 +18,10 @@ pub(crate) enum Command {
     Serve(ConfigArgument),
     /// Check the configuration and the files that it names, without starting anything.
     Check(ConfigArgument),
+    /// Show what would happen to messages and why, without sending anything.
+    Decide(decide::DecideArguments),
+    /// Show what changed rules would have done to past messages.
+    Replay(replay::ReplayArguments),
     /// Make and revoke API tokens.
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -36,6 +42,8 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve(argument) => serve::run(&argument.config).await,
         Command::Check(argument) => check::run(&argument.config),
+        Command::Decide(arguments) => decide::run(arguments).await,
+        Command::Replay(arguments) => replay::run(arguments).await,
         Command::Token(command) => token::run(command).await,
         Command::Demo(arguments) => demo::run(arguments).await,
     }
