@@ -23,8 +23,12 @@ pub struct Setup {
     pub route: String,
     pub mx_port: u16,
     pub dns: Option<SocketAddr>,
-    /// TOML to add.
+    /// TOML to add, behind the marketplace.
     pub more: String,
+    /// The marketplace's rules file; the embedded rules when empty.
+    pub rules: String,
+    /// The marketplace's language; `es` when empty.
+    pub locale: String,
     /// Keys to add to `[smtp]`.
     pub smtp: String,
     /// Run under this command, for example strace.
@@ -75,12 +79,16 @@ impl Service {
         let route = if s.route.is_empty() { "mx" } else { &s.route };
         let mx_port = if s.mx_port == 0 { 25 } else { s.mx_port };
         let data = s.data_dir.clone().unwrap_or_else(|| PathBuf::from("data"));
+        let locale = if s.locale.is_empty() { "es" } else { &s.locale };
+        let rules = if s.rules.is_empty() { "" } else { "rules = \"rules.toml\"\n" };
+        if !rules.is_empty() {
+            std::fs::write(self.folder.path().join("rules.toml"), &s.rules).unwrap();
+        }
+        let (smtp, web) = (self.smtp, self.web);
         let text = format!(
-            "data_dir = \"{}\"\n{database}[smtp]\nlisten = [\"{}\"]\nhostname = \"mx.{DOMAIN}\"\nsessions_per_client = 500\n{}\n[web]\nlisten = \"{}\"\n[delivery]\nroute = \"{route}\"\nport = {mx_port}\n{dns}[[dkim]]\ndomain = \"{DOMAIN}\"\nselector = \"tp1\"\nkey = \"dkim.pem\"\n[[marketplace]]\nid = \"{MARKETPLACE}\"\nname = \"Plaza\"\ndomain = \"{DOMAIN}\"\nlocale = \"es\"\npostmaster = \"boss@office.test\"\n{}",
+            "data_dir = \"{}\"\n{database}[smtp]\nlisten = [\"{smtp}\"]\nhostname = \"mx.{DOMAIN}\"\nsessions_per_client = 500\n{}\n[web]\nlisten = \"{web}\"\npublic_url = \"http://{web}\"\n[delivery]\nroute = \"{route}\"\nport = {mx_port}\n{dns}[[dkim]]\ndomain = \"{DOMAIN}\"\nselector = \"tp1\"\nkey = \"dkim.pem\"\n[[marketplace]]\nid = \"{MARKETPLACE}\"\nname = \"Plaza\"\ndomain = \"{DOMAIN}\"\nlocale = \"{locale}\"\npostmaster = \"boss@office.test\"\n{rules}{}",
             data.display(),
-            self.smtp,
             s.smtp,
-            self.web,
             s.more
         );
         std::fs::write(self.config(), text).unwrap();
@@ -119,6 +127,20 @@ impl Service {
             }
             (TcpStream::connect(self.smtp).is_ok() && TcpStream::connect(self.web).is_ok()).then_some(())
         });
+    }
+
+    /// Starts the process again under other words, such as a clock that is ahead.
+    pub fn run_under(&mut self, words: &[&str]) {
+        self.setup.under = words.iter().map(|w| (*w).to_owned()).collect();
+        self.run();
+    }
+
+    /// Starts the process again with its wall clock some days ahead; time-outs go by the real one. Not through the
+    /// `faketime` command: it stays in front as a process of its own, and would be ended in place of the service.
+    pub fn run_ahead(&mut self, days: u32) {
+        let preload = "LD_PRELOAD=/usr/$LIB/faketime/libfaketimeMT.so.1";
+        self.run_under(&["env", preload, "FAKETIME_DONT_FAKE_MONOTONIC=1", &format!("FAKETIME=+{days}d")]);
+        assert!(!self.log().contains("cannot be preloaded"), "libfaketime is missing; `cargo xtask test` installs it");
     }
 
     /// kill -9, as a power cut of the process.
@@ -186,6 +208,28 @@ impl Service {
             buyer_alias: text("buyer_alias"),
             seller_alias: text("seller_alias"),
         }
+    }
+
+    /// What was decided of a message, as it stands in the record.
+    pub fn decision(&self, message: &str) -> Value {
+        self.get(&format!("/messages/{message}/decision"))["decision"].clone()
+    }
+
+    /// How many entries of a kind a pair's ledger has, of its first 200.
+    pub fn entries(&self, pair: &Pair, kind: &str) -> usize {
+        let entries = self.get(&format!("/pairs/{}/ledger?limit=200", pair.id));
+        entries["items"].as_array().unwrap().iter().filter(|e| e["kind"] == kind).count()
+    }
+
+    /// Paths of the pages that a text links to, in order.
+    pub fn links(&self, text: &str) -> Vec<String> {
+        let base = format!("http://{}/l/", self.web);
+        text.split(&base).skip(1).map(|rest| format!("/l/{}", rest.split_whitespace().next().unwrap_or_default())).collect()
+    }
+
+    /// Asks for a page as a browser does; a form is POSTed.
+    pub fn page(&self, method: &str, path: &str, form: &str) -> Answer {
+        request(self.web, method, path, None, "application/x-www-form-urlencoded", form.as_bytes()).unwrap()
     }
 
     /// Every message of a pair's conversations, newest conversation first.

@@ -85,7 +85,8 @@ fn nothing_acknowledged_is_lost_by_kill_9_on_postgresql() {
 
 fn kill_and_count(database: Option<String>) {
     let world = World::new();
-    let mut service = Service::start(Setup { database, route: world.route(), dns: Some(world.dns), ..Setup::default() });
+    let rules = "[buyer_limit]\nper_pair_and_day = 1000000\n".to_owned();
+    let mut service = Service::start(Setup { database, route: world.route(), dns: Some(world.dns), rules, ..Setup::default() });
     let pairs: Vec<Pair> = (1..=10).map(|n| service.put_pair(n)).collect();
     let random = SeededRandom::new(42);
     let mut acknowledged: Vec<String> = Vec::new();

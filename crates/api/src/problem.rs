@@ -31,12 +31,19 @@ pub(crate) struct Problem {
     /// Every field at fault.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldProblem>,
+    /// What the rules said, where they refused.
+    #[serde(flatten)]
+    refusal: Option<Box<Refusal>>,
+}
+
+/// What the rules said.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Refusal {
     /// The rule that refused, such as `C4`.
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<&'static str>,
-    /// The whole decision, where rules refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    decision: Option<Box<DecisionShape>>,
+    /// The whole decision.
+    decision: DecisionShape,
 }
 
 /// One field at fault.
@@ -53,16 +60,7 @@ pub(crate) struct FieldProblem {
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
-        Self {
-            kind: "about:blank",
-            title,
-            status: status.as_u16(),
-            code,
-            detail: detail.into(),
-            errors: Vec::new(),
-            rule: None,
-            decision: None,
-        }
+        Self { kind: "about:blank", title, status: status.as_u16(), code, detail: detail.into(), errors: Vec::new(), refusal: None }
     }
 
     pub(crate) fn unauthorized() -> Self {
@@ -87,8 +85,9 @@ impl Problem {
         let told = decision.remedy.clone();
         let (code, text) = told.map_or(("refused", String::new()), |told| (told.code, told.text));
         let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, text);
-        problem.rule = decision.rules.last().map(|r| r.rule);
-        problem.decision = Some(Box::new(decision));
+        // A way out that was not taken ran after the rule that it would have passed.
+        let rule = decision.rules.iter().rfind(|r| r.result != "not used").map(|r| r.rule);
+        problem.refusal = Some(Box::new(Refusal { rule, decision }));
         problem
     }
 

@@ -148,7 +148,7 @@ async fn facts_hold_everything_of_the_pair_and_nothing_of_another(s: &dyn Store)
 }
 
 async fn orders_are_counted_in_their_window_without_cancelled_ones(s: &dyn Store) {
-    let f = Fixture::new(16);
+    let f = Fixture::new(61);
     commit(s, f.put()).await;
     let placed = f.order.placed_at;
     let count = async |from: i64, to: i64| s.count_orders(f.seller.id, Timestamp(placed.0 + from), Timestamp(placed.0 + to)).await.unwrap();
@@ -159,7 +159,7 @@ async fn orders_are_counted_in_their_window_without_cancelled_ones(s: &dyn Store
 }
 
 async fn marks_are_set_once_and_seen_by_turns(s: &dyn Store) {
-    let f = Fixture::new(17);
+    let f = Fixture::new(62);
     commit(s, f.put()).await;
     let conversation = f.conversation(NOW);
     let mut ids = Vec::new();
@@ -193,7 +193,7 @@ async fn marks_are_set_once_and_seen_by_turns(s: &dyn Store) {
 }
 
 async fn a_conversation_is_settled_unless_the_buyer_wrote_again(s: &dyn Store) {
-    let f = Fixture::new(18);
+    let f = Fixture::new(63);
     commit(s, f.put()).await;
     let conversation = f.conversation(NOW);
     let id = conversation.id;
@@ -211,7 +211,7 @@ async fn a_conversation_is_settled_unless_the_buyer_wrote_again(s: &dyn Store) {
 
 async fn ledgers_are_scanned_by_kind_and_time(s: &dyn Store) {
     let mut expected = Vec::new();
-    for n in [19, 20, 21] {
+    for n in [64, 65, 66] {
         let f = Fixture::new(n);
         commit(s, f.put()).await;
         for late in 0..3 {

@@ -39,7 +39,7 @@ pub(crate) struct RuleShape {
     /// What it looked at.
     inputs: BTreeMap<&'static str, String>,
     /// What it said.
-    result: &'static str,
+    pub(crate) result: &'static str,
 }
 
 /// Advice in the writer's language.

@@ -258,10 +258,9 @@ pub(crate) async fn put_preferences(
     Json(input): Json<Preferences>,
 ) -> Result<Response, Problem> {
     let seller = visible_seller(&state, &caller, &marketplace, &id).await?;
-    let seen = match headers.get(header::IF_MATCH) {
-        Some(tag) => Some(tag.to_str().ok().and_then(|t| t.trim().trim_matches('"').strip_prefix('v')?.parse().ok()).unwrap_or(-1)),
-        None => None,
-    };
+    // A tag that cannot be ours matches no version.
+    let version = |tag: &HeaderValue| tag.to_str().ok().and_then(|t| t.trim().trim_matches('"').strip_prefix('v')?.parse().ok());
+    let seen = headers.get(header::IF_MATCH).map(|tag| version(tag).unwrap_or(-1));
     let choice = SellerChoice::NotifyBlocked(input.notices.blocked_by_buyer);
     Ok(preferences(&operations::choose(&state.ctx, seller.id, seen, &choice).await?))
 }

@@ -133,6 +133,11 @@ pub(crate) struct MessageShape {
     /// Our id of the order.
     #[serde(skip_serializing_if = "Option::is_none")]
     order: Option<String>,
+    /// Contact reason, where one was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Whether a machine wrote it.
+    automatic: bool,
     /// When it was accepted.
     accepted_at: String,
     /// What was decided: `relay`, `on_page`, `refuse`, `notify`.
@@ -162,6 +167,8 @@ impl From<MessageView> for MessageShape {
             author: v.message.author.as_str(),
             rung: v.message.rung.map(domain::Rung::as_str),
             order: v.message.order.map(|o| o.to_string()),
+            reason: v.message.reason.clone(),
+            automatic: v.message.automatic,
             accepted_at: instant(v.message.accepted_at),
             outcome: v.message.outcome.as_str(),
             delivery: v.delivery.map(|d| d.state.as_str().to_owned()),

@@ -5,6 +5,8 @@ use operations::ItemInput;
 
 /// The marketplace's id and alias domain; with 15 characters before it an alias has 35 (A2).
 pub(crate) const MARKETPLACE: &str = "plaza";
+/// The buyer who wants no unsolicited mail.
+pub(crate) const OPTED_OUT: &str = "beatriz";
 pub(crate) const DOMAIN: &str = "marketplace.example";
 pub(crate) const POSTMASTER: &str = "postmaster@plaza-office.example";
 
@@ -136,7 +138,17 @@ impl Cast {
             ),
             person("lucia", "Lucía", "lucia.romero.1987@correo.example", "es", "Buyer", "reads Spanish", "", false, true),
             person("tom", "Tom", "tom.whitfield@inbox.example", "en", "Buyer", "reads English", "", false, true),
-            person("beatriz", "Beatriz", "bia.nogueira@caixa.example", "pt-BR", "Buyer", "reads Portuguese", "", false, true),
+            person(
+                OPTED_OUT,
+                "Beatriz",
+                "bia.nogueira@caixa.example",
+                "pt-BR",
+                "Buyer",
+                "reads Portuguese, wants no unsolicited mail",
+                "Beatriz opted out: sellers reach her with replies, with what an order needs, and with [Importante] in the subject.",
+                false,
+                true,
+            ),
             person(
                 "stranger",
                 "Morgan",

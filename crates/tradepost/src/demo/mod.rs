@@ -177,6 +177,7 @@ async fn put_everything(ctx: &Context, demo: &Demo) -> anyhow::Result<Vec<OrderL
             email: Some(buyer.address.clone()),
             first_name: Some(buyer.name.clone()),
             locale: Some(buyer.locale.clone()),
+            opted_out: Some(buyer.id == cast::OPTED_OUT),
             ..BuyerInput::default()
         };
         put_buyer(ctx, &marketplace, &buyer.id, input).await.map_err(failed)?;

@@ -12,7 +12,7 @@ use domain::Clock;
 use sandbox::{Exchange, StoredMail, send_mail};
 use serde::Deserialize;
 
-use crate::demo::cast::{OrderLine, Person as CastPerson};
+use crate::demo::cast::{OPTED_OUT, OrderLine, Person as CastPerson};
 use crate::demo::client::ClientMail;
 use crate::demo::views::{ReadMail, header_note, read};
 use crate::demo::{Demo, Started};
@@ -52,7 +52,8 @@ pub(crate) struct Tip {
 
 /// Five things to try.
 pub(crate) fn tips(demo: &Demo) -> Vec<Tip> {
-    let alias = demo.started.get().and_then(|s| s.orders.first()).map(|l| l.seller_alias.clone()).unwrap_or_default();
+    let stopped = |l: &&OrderLine| l.order.seller == "serraalta" && l.order.buyer == OPTED_OUT;
+    let alias = demo.started.get().and_then(|s| s.orders.iter().find(stopped)).map(|l| l.buyer_alias.clone()).unwrap_or_default();
     let pair = demo.started.get().and_then(|s| s.orders.first()).map(|l| l.pair.to_string()).unwrap_or_default();
     let tip = |title: &str, text: &str, link: String, link_label: &str| Tip {
         title: title.to_owned(),
@@ -80,10 +81,10 @@ pub(crate) fn tips(demo: &Demo) -> Vec<Tip> {
             "Write as Tom",
         ),
         tip(
-            "Write as a stranger",
-            "Morgan knows an alias but is no party: refused, in words that tell nothing.",
-            format!("/demo/mailboxes/stranger?compose=new&to={alias}"),
-            "Write as Morgan",
+            "Meet the rules",
+            "Beatriz wants no unsolicited mail. Write to her as Café Serra Alta: a notice says why it stops and names three ways out. Then put [Importante] into the subject.",
+            format!("/demo/mailboxes/serraalta?compose=new&to={alias}"),
+            "Write as Café Serra Alta",
         ),
         tip(
             "Read the record",
