@@ -54,9 +54,12 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     for manifest in manifests(root)? {
         check_manifest(&manifest, &arrows, &mut faults)?;
     }
+    let mut tests = BTreeSet::new();
     for file in sources(root)? {
         check_source(root, &file, &mut faults)?;
+        tests.extend(functions(&std::fs::read_to_string(&file)?));
     }
+    check_answers(root, &tests, &mut faults)?;
     if faults.is_empty() {
         return Ok(());
     }
@@ -102,6 +105,32 @@ fn sources(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
         }
     }
     Ok(found)
+}
+
+/// Names of the functions of a file.
+fn functions(text: &str) -> Vec<String> {
+    let after = text.split("fn ").skip(1);
+    after.map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()).collect()
+}
+
+/// Every answer of the questions pages names the test that stands behind it, and that test exists.
+fn check_answers(root: &Path, tests: &BTreeSet<String>, faults: &mut Vec<String>) -> anyhow::Result<()> {
+    for page in ["docs/faq-buyer.md", "docs/faq-operator.md", "docs/faq-seller.md"] {
+        let text = std::fs::read_to_string(root.join(page)).with_context(|| page.to_owned())?;
+        for answer in text.split("\n## ").skip(1) {
+            let question = answer.lines().next().unwrap_or_default();
+            let named: Vec<&str> = answer.split("<!-- test: ").skip(1).filter_map(|rest| rest.split(" -->").next()).collect();
+            if named.is_empty() {
+                faults.push(format!("{page}: \"{question}\" names no test that stands behind the answer"));
+            }
+            for name in named.iter().flat_map(|names| names.split([',', ' '])).filter(|name| !name.is_empty()) {
+                if !tests.contains(name) {
+                    faults.push(format!("{page}: \"{question}\" rests on {name}, and there is no such test"));
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 fn check_source(root: &Path, path: &Path, faults: &mut Vec<String>) -> anyhow::Result<()> {

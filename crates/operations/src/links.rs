@@ -31,7 +31,7 @@ pub enum LinkAction {
     SellerPreferences,
     /// The buyer chooses what sellers may send.
     BuyerPreferences,
-    /// The seller sends a refused message another way.
+    /// The writer sends a refused message another way.
     Resend,
 }
 

@@ -1,6 +1,7 @@
 //! What a signed link shows whoever opens it: read only, and nothing that a stranger could use.
 
-use domain::{AliasState, BuyerId, MessageId, PairId, SellerId};
+use domain::message::Author;
+use domain::{AliasState, BuyerId, MessageId, PairId, Role, SellerId};
 use store::StoreError;
 
 use crate::context::{Context, Marketplace};
@@ -79,7 +80,12 @@ pub async fn open_link(ctx: &Context, secret: &str) -> Result<Result<LinkPage, L
     let (Some(seller), Some(buyer), Some(marketplace)) = (seller, buyer, ctx.settings.by_id(&pair.marketplace)) else {
         return Ok(Err(LinkFault::Invalid));
     };
-    let is_buyers = matches!(link.action, LinkAction::BuyerReport | LinkAction::BuyerPreferences);
+    let is_buyers = match link.action {
+        LinkAction::BuyerReport | LinkAction::BuyerPreferences => true,
+        LinkAction::NoResponse | LinkAction::SellerReport | LinkAction::SellerPreferences => false,
+        // Of whoever wrote it.
+        LinkAction::Resend => message.message.author == Author::Party(Role::Buyer),
+    };
     let locale = marketplace.locale_of(&ctx.settings.texts, if is_buyers { &buyer.locale } else { &seller.locale });
     let resend = match link.action {
         LinkAction::Resend => match resend_options(ctx, link.message).await {

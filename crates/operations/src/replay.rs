@@ -2,7 +2,7 @@
 //! the content says read anew.
 
 use domain::message::Author;
-use domain::policy::{Decision, Facts, RuleSet, decide};
+use domain::policy::{Channel, ContentFacts, Decision, Facts, RuleSet, decide};
 use domain::{MarketplaceId, MessageId, PairId, Role, Timestamp};
 use mail::automatic::is_automatic;
 use mail::mime::{Content, parse, read_content};
@@ -110,16 +110,18 @@ async fn reread(
     rules: &RuleSet,
     message: MessageId,
     facts: &Facts,
-) -> Result<Option<domain::policy::ContentFacts>, StoreError> {
+) -> Result<Option<ContentFacts>, StoreError> {
     let Some(sealed) = ctx.store.find_message(message, &[BodyKind::Original, BodyKind::View]).await? else { return Ok(None) };
     let Some(original) = bodies::open(ctx, &sealed, BodyKind::Original).await? else { return Ok(None) };
-    if let Ok(mail) = parse(&original)
-        && !original.starts_with(b"{")
+    let is_mail = facts.channel == Channel::Mail;
+    // What was typed on a page is kept as JSON; a mail that was sent again from a page is a mail.
+    if (is_mail || !original.starts_with(b"{"))
+        && let Ok(mail) = parse(&original)
     {
         let content = read_content(&mail);
         // Sent again from a page, a mail went without its files.
-        let content = if facts.channel == domain::policy::Channel::Web { content.without_files() } else { content };
-        let automatic = facts.channel == domain::policy::Channel::Mail && is_automatic(mail.fields());
+        let content = if is_mail { content } else { content.without_files() };
+        let automatic = is_mail && is_automatic(mail.fields());
         let files = files(&content, rules, facts.channel);
         return Ok(Some(content_facts(rules, marketplace, &content, &files, automatic, facts.content.other_recipients)));
     }

@@ -1,4 +1,4 @@
-//! A refused mail of a seller, sent another way from the link in its notice: with a critical reason, or
+//! A refused mail, sent another way from the link in its notice: by a seller with a critical reason, by both
 //! without the files that do not pass (C6, C8).
 
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub struct ResendOptions {
     pub is_done: bool,
 }
 
-/// What can be done about a refused message of a seller.
+/// What can be done about a refused message.
 ///
 /// # Errors
 /// `Missing` where there is no such refused message.
@@ -41,7 +41,8 @@ pub async fn resend_options(ctx: &Context, id: Id) -> Result<ResendOptions, Oper
     let as_written = weigh(ctx, &kept.incoming("other", &kept.content), ctx.clock.now()).await?;
     let plain = weigh(ctx, &kept.incoming("other", &kept.plain), ctx.clock.now()).await?;
     let order = as_written.facts.order.as_ref();
-    let offered = offers(&kept.marketplace.rules, order, |_| false, ctx.clock.now());
+    let is_sellers = kept.author == Role::Seller;
+    let offered = offers(&kept.marketplace.rules, order, |_| false, ctx.clock.now()).filter(|_| is_sellers);
     let reasons = offered.filter(|o| o.reason.critical && o.unavailable.is_none()).map(|o| o.reason.id.clone()).collect();
     Ok(ResendOptions {
         written_at: kept.message.accepted_at,
@@ -89,6 +90,7 @@ fn done_key(id: Id) -> String {
 /// A refused message as it is kept.
 struct Kept<'a> {
     message: Message,
+    author: Role,
     marketplace: &'a Marketplace,
     conversation: Option<Conversation>,
     order: Option<OrderId>,
@@ -102,10 +104,10 @@ impl Kept<'_> {
     fn incoming<'b>(&'b self, reason: &'b str, content: &Arc<Content>) -> Incoming<'b> {
         Incoming {
             marketplace: self.marketplace,
-            target: AliasTarget { pair: self.message.pair, reaches: Role::Buyer },
+            target: AliasTarget { pair: self.message.pair, reaches: self.author.other() },
             tag: self.conversation.as_ref().map(|c| c.tag.clone()),
             channel: Channel::Web,
-            sender: Sender::Party(Role::Seller),
+            sender: Sender::Party(self.author),
             reason,
             order: self.order,
             content: Arc::clone(content),
@@ -123,7 +125,8 @@ async fn open(ctx: &Context, id: Id) -> Result<Kept<'_>, OperationError> {
     let missing = || OperationError::Missing { what: "message", detail: "there is no such refused message".to_owned() };
     let sealed = ctx.store.find_message(id, &[BodyKind::Original]).await?.ok_or_else(missing)?;
     let message = sealed.message.clone();
-    if message.author != Author::Party(Role::Seller) || message.outcome != Outcome::Refuse {
+    let Author::Party(author) = message.author else { return Err(missing()) };
+    if message.outcome != Outcome::Refuse {
         return Err(missing());
     }
     let pair = ctx.store.find_pair(message.pair).await?.ok_or_else(missing)?;
@@ -136,7 +139,7 @@ async fn open(ctx: &Context, id: Id) -> Result<Kept<'_>, OperationError> {
     };
     let plain = Arc::new(content.without_files());
     let order = message.order;
-    Ok(Kept { message, marketplace, conversation, order, content: Arc::new(content), plain, original })
+    Ok(Kept { message, author, marketplace, conversation, order, content: Arc::new(content), plain, original })
 }
 
 fn read(original: &[u8]) -> Result<Content, StoreError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use domain::calendar::Day;
 use domain::conversation::{Conversation, Evidence, join};
-use domain::message::Author;
+use domain::message::{Author, Message};
 use domain::order::{mentioned, order_of_message};
 use domain::policy::{Channel, ContentFacts, Decision, Facts, ImportantMode, OrderFacts, RuleSet, decide, has_bracketed_word};
 use domain::{MessageId as Id, Order, OrderId, PairId, Role, Rung, Tag, Timestamp};
@@ -131,11 +131,12 @@ pub(crate) async fn weigh(ctx: &Context, m: &Incoming<'_>, now: Timestamp) -> Re
     }
     let fingerprint = fingerprint(ctx, &m.content);
     let within = std::time::Duration::from_secs(u64::from(rules.duplicate_hours) * 3600);
-    let repeats = pair
-        .same_id
-        .as_ref()
-        .filter(|earlier| earlier.author == author && earlier.fingerprint == Some(fingerprint) && now.since(earlier.accepted_at) < within);
-    let repeats = repeats.map(|earlier| earlier.id);
+    let is_repeated = |earlier: &&Message| {
+        let is_same = earlier.author == author && earlier.fingerprint == Some(fingerprint);
+        // What was refused is decided again: the writer may have waited until it passes.
+        is_same && earlier.outcome.passes() && now.since(earlier.accepted_at) < within
+    };
+    let repeats = pair.same_id.as_ref().filter(is_repeated).map(|earlier| earlier.id);
     let decision = decide(&facts, rules, now);
     let order = order.cloned();
     Ok(Weighed { pair, author, joined, order, files, facts, decision, fingerprint, day, repeats })
