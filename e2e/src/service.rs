@@ -137,6 +137,7 @@ impl Service {
 
     /// Starts the process again with its wall clock some days ahead; time-outs go by the real one. Not through the
     /// `faketime` command: it stays in front as a process of its own, and would be ended in place of the service.
+    /// End it with `terminate`: a killed one leaves the clock's shared memory behind.
     pub fn run_ahead(&mut self, days: u32) {
         let preload = "LD_PRELOAD=/usr/$LIB/faketime/libfaketimeMT.so.1";
         self.run_under(&["env", preload, "FAKETIME_DONT_FAKE_MONOTONIC=1", &format!("FAKETIME=+{days}d")]);

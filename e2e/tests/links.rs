@@ -356,5 +356,6 @@ fn no_response_and_report_by_link() {
             let answer = s.service.page(method, &last, "reason=spam");
             assert!(answer.status == 410 && answer.body.contains("Este enlace ha caducado"), "{} {}", answer.status, answer.body);
         }
+        assert_eq!(s.service.terminate(), Some(0));
     });
 }

@@ -195,6 +195,7 @@ fn answered_conversations_need_strong_evidence_within_the_window() {
         }
         ask(&s);
         assert_eq!(by_number(&s), "", "the buyer waits again");
+        assert_eq!(s.service.terminate(), Some(0));
     });
 }
 

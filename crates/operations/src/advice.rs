@@ -82,7 +82,7 @@ fn bracketed_word(marketplace: &Marketplace, locale: &str) -> String {
     let own = [locale.to_owned()];
     let words = &marketplace.rules;
     // The reader's own word where the site knows it, else the site's, else English.
-    let of_reader = marketplace.languages.iter().any(|l| domain::texts::is_same_language(l, locale));
+    let of_reader = marketplace.languages.iter().map(String::as_str).chain(["en"]).any(|l| domain::texts::is_same_language(l, locale));
     let mut candidates = words.important_words_of(if of_reader { &own } else { &marketplace.languages });
     let english: Vec<&String> = words.important_words.get("en").into_iter().flatten().collect();
     let word = candidates.find(|w| !english.iter().any(|e| e.as_str() == *w)).or_else(|| english.first().map(|w| w.as_str()));

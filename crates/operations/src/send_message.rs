@@ -105,7 +105,7 @@ pub async fn send_message(ctx: &Context, about: &About, input: &WrittenInput, on
         let now = ctx.clock.now();
         let mut batch = Batch::default();
         if let Some(once) = once
-            && let Some(id) = guard_once(ctx, &prepared, once, input, &mut batch).await?
+            && let Some(id) = guard_once(ctx, &prepared, once, &format!("{about:?} {input:?}"), &mut batch).await?
         {
             return Ok(Sent { id, written: None, decided: None });
         }
@@ -239,13 +239,13 @@ async fn guard_once(
     ctx: &Context,
     prepared: &Prepared<'_>,
     once: &Once,
-    input: &WrittenInput,
+    asked: &str,
     batch: &mut Batch,
 ) -> Result<Option<Id>, OperationError> {
     let pair = prepared.target.pair;
     let hash = once_hash(ctx, once, pair);
     let key = hash.iter().fold("once-key/".to_owned(), |text, b| format!("{text}{b:02x}"));
-    let body = domain::ledger::hash(&[format!("{input:?}").as_bytes()]);
+    let body = domain::ledger::hash(&[asked.as_bytes()]);
     // 62 bits of what was asked for, never zero: the counter's value.
     let fingerprint = i64::from_be_bytes(body[..8].try_into().expect("8 octets")).unsigned_abs() >> 2 | 1;
     let fingerprint = i64::try_from(fingerprint).expect("62 bits");

@@ -82,6 +82,7 @@ pub(crate) async fn run(arguments: DemoArguments) -> anyhow::Result<()> {
     let smtp = app.smtp.first().copied().unwrap_or(loopback);
     let _ = demo.started.set(Started { smtp, ctx: Arc::clone(&app.ctx), orders });
     play_opening(&demo).await;
+    opt_out(&app.ctx).await?;
     let name = format!("demo-{}", SystemClock.now().0);
     let token =
         operations::create_token(app.ctx.store.as_ref(), app.ctx.random.as_ref(), SystemClock.now(), &name, store::TokenScope::Operator)
@@ -177,7 +178,6 @@ async fn put_everything(ctx: &Context, demo: &Demo) -> anyhow::Result<Vec<OrderL
             email: Some(buyer.address.clone()),
             first_name: Some(buyer.name.clone()),
             locale: Some(buyer.locale.clone()),
-            opted_out: Some(buyer.id == cast::OPTED_OUT),
             ..BuyerInput::default()
         };
         put_buyer(ctx, &marketplace, &buyer.id, input).await.map_err(failed)?;
@@ -200,6 +200,14 @@ async fn put_everything(ctx: &Context, demo: &Demo) -> anyhow::Result<Vec<OrderL
         lines.push(OrderLine { order, buyer_alias: aliases.buyer_alias, seller_alias: aliases.seller_alias, pair });
     }
     Ok(lines)
+}
+
+/// One buyer wants no unsolicited mail; only after the opening, in which she is written to.
+async fn opt_out(ctx: &Context) -> anyhow::Result<()> {
+    let marketplace = MarketplaceId::new(MARKETPLACE).context("the demo's marketplace")?;
+    let input = BuyerInput { opted_out: Some(true), ..BuyerInput::default() };
+    let put = put_buyer(ctx, &marketplace, cast::OPTED_OUT, input).await;
+    put.map(drop).map_err(|e| anyhow::anyhow!("the demo's data was not taken: {e:?}"))
 }
 
 /// A few conversations, written by the people themselves through the real listener.
