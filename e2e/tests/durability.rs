@@ -47,13 +47,21 @@ fn no_250_is_written_before_the_sync_that_covers_it() {
             "-o",
             &path,
         ];
-        let setup = Setup { route: world.route(), dns: Some(world.dns), under: under.map(str::to_owned).to_vec(), ..Setup::default() };
+        let rules = "[buyer_limit]\nper_pair_and_day = 1000\n".to_owned();
+        let setup =
+            Setup { route: world.route(), dns: Some(world.dns), under: under.map(str::to_owned).to_vec(), rules, ..Setup::default() };
         let mut service = Service::start(setup);
         let pair = service.put_pair(1);
         let jobs: Vec<Job> = (0..100).map(|n| job(&pair, &format!("m{n}"))).collect();
         let accepted = world.runtime.block_on(load::run(service.smtp, sessions, Arc::new(jobs)));
         assert_eq!(accepted.len(), 100);
-        service.kill();
+        let end = format!("{} ", service.pid());
+        // In order, so that no reply is cut off between its write and the end of the call.
+        service.terminate();
+        eventually("strace has written all", || {
+            let log = std::fs::read_to_string(&path).unwrap_or_default();
+            log.lines().any(|l| l.starts_with(&end) && l.contains("+++ exited")).then_some(())
+        });
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/fsync_check.py");
         let output = Command::new("/usr/bin/python3").arg(script).arg(&path).output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned();

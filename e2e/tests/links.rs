@@ -87,15 +87,18 @@ fn shop_cannot_lift_the_buyers_choice() {
         let links = s.links(&pair.buyer, 1);
         assert_eq!(links.len(), 2, "report and preferences: {links:?}");
         let choice = links.iter().find(|l| s.service.page("GET", l, "").body.contains("name=\"opted_out\"")).unwrap();
-        assert_eq!(s.press(choice, "opted_out=on"), 200);
+        assert_eq!(s.press(choice, "save=1&opted_out=on"), 200);
         let answer = s.service.api("PUT", "/marketplaces/es/buyers/b1", &json!({"opted_out": false}));
         assert_eq!((answer.status, answer.json()["code"].as_str()), (409, Some("opt_out_is_buyers_choice")), "{}", answer.body);
         let buyer = s.service.put("/buyers/b1", &json!({}));
         assert_eq!((&buyer["opted_out"], &buyer["opted_out_by"]), (&json!(true), &json!("buyer")));
         let id = s.mail(&pair.seller, &pair.buyer_alias, "Oferta");
         assert_eq!(s.service.decision(&id)["remedy"], "remedy_opt_out");
+        // Another body than the form's is no choice.
+        assert_eq!((s.press(choice, ""), s.press(choice, "List-Unsubscribe=One-Click")), (503, 503));
+        assert_eq!(s.service.put("/buyers/b1", &json!({}))["opted_out"], true);
         // The buyer lifts it, with the same link.
-        assert_eq!(s.press(choice, ""), 200);
+        assert_eq!(s.press(choice, "save=1"), 200);
         assert_eq!(s.service.put("/buyers/b1", &json!({}))["opted_out"], false);
         let id = s.mail(&pair.seller, &pair.buyer_alias, "Oferta");
         assert_eq!(s.outcome(&id), "relay");
@@ -344,7 +347,7 @@ fn no_response_and_report_by_link() {
             assert_eq!((s.service.entries(&pair, "message.no_response"), s.service.entries(&pair, "message.reported")), (1, 2));
             last = report;
         }
-        let at = "/l/tpl1_".len() + 10;
+        let at = "/l/tpl1k".len() + 10;
         let altered = format!("{}{}{}", &last[..at], if last.as_bytes()[at] == b'A' { 'B' } else { 'A' }, &last[at + 1..]);
         for method in ["GET", "POST"] {
             let answer = s.service.page(method, &altered, "reason=spam");

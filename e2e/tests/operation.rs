@@ -53,6 +53,41 @@ fn configuration_faults_name_file_line_and_remedy() {
 }
 
 #[test]
+fn faults_in_rules_and_texts_are_named_with_their_line() {
+    let world = World::new();
+    let mut service = service(&world);
+    service.terminate();
+    let folder = service.folder.path().join("texts");
+    std::fs::create_dir(&folder).unwrap();
+    let good = std::fs::read_to_string(service.config()).unwrap();
+    let with = good.replace("locale = \"es\"", "locale = \"es\"\nrules = \"own.toml\"");
+    std::fs::write(service.config(), format!("{with}\n[texts]\nfolder = \"texts\"\n")).unwrap();
+    let check = |rules: &str, texts: &str| {
+        std::fs::write(service.folder.path().join("own.toml"), rules).unwrap();
+        std::fs::write(folder.join("es.toml"), texts).unwrap();
+        let (_, error, code) = service.command(&["check"]);
+        assert_eq!(code, i32::from(!error.is_empty()), "{error}");
+        error
+    };
+    assert_eq!(check("[daily_limit]\nbase = 700\n", "[texts]\nempty_message = \"(vacío)\"\n"), "");
+    let error = check("[daily_limit]\nbsae = 700\n", "");
+    assert!(error.contains("own.toml:2: unknown field `bsae`") && error.contains("did you mean `base`?"), "{error}");
+    let other = "[[reason]]\nid = \"other\"\ncritical = false\n";
+    assert!(check(&format!("{other}{other}"), "").contains("own.toml:5: there are two reasons \"other\""));
+    let error = check(&format!("{other}days_after_delivery = [30, 5]\n"), "");
+    assert!(error.contains("own.toml:4: no day lies between 30 and 5"), "{error}");
+    let template = "[templates.own]\nreason = \"other\"\ntitle = \"t\"\nsubject = \"{order}\"\nbody = \"{colour}\"\n";
+    let error = check("", template);
+    assert!(error.contains("es.toml:1: template \"own\" uses {colour}"), "{error}");
+    let error = check("", "[texts]\n\nempty_mesage = \"x\"\n");
+    assert!(error.contains("es.toml:3: there is no text \"empty_mesage\""), "{error}");
+    std::fs::write(folder.join("es.toml"), "").unwrap();
+    std::fs::remove_file(service.folder.path().join("own.toml")).unwrap();
+    let (_, error, code) = service.command(&["check"]);
+    assert!(code == 1 && error.contains("own.toml") && error.contains("[[marketplace]] rules"), "{error}");
+}
+
+#[test]
 fn the_api_answers_every_fault_with_a_problem() {
     let world = World::new();
     let service = service(&world);

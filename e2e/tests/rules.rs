@@ -117,7 +117,7 @@ fn opt_out_bounce_names_the_ways_out() {
             let pair = s.refusing(n, locale);
             let id = s.mail(&pair.seller, &pair.buyer_alias, "Oferta", "x");
             let notice = s.world.nth(&pair.seller, 1);
-            assert_says(&said(&notice), &[phrase, word, "\n1. ", "\n2. ", "\n3. ", "/l/tpl1_"]);
+            assert_says(&said(&notice), &[phrase, word, "\n1. ", "\n2. ", "\n3. ", "/l/tpl1k"]);
             assert_eq!((notice.reverse_path.as_str(), header(&notice, "Auto-Submitted").as_str()), ("", "auto-replied"));
             assert_eq!(s.remedy(&id), "remedy_opt_out");
             assert_eq!(s.world.mailboxes.count(&pair.buyer), 0);
@@ -364,7 +364,7 @@ fn attachments_pass_or_are_refused_with_words() {
         let pair = s.service.put_pair(2);
         let id = s.send(&pair.seller, &pair.buyer_alias, &with_file(&pair, "plano.pdf", PDF, &pdf(LIMIT + 1)));
         assert_eq!(s.remedy(&id), "remedy_attachments", "one octet more");
-        assert_says(&said(&s.world.nth(&pair.seller, 1)), &["- plano.pdf: es demasiado grande", "hasta 10 MB", "/l/tpl1_"]);
+        assert_says(&said(&s.world.nth(&pair.seller, 1)), &["- plano.pdf: es demasiado grande", "hasta 10 MB", "/l/tpl1k"]);
         let cases = [
             ("en", "x.pdf", PDF, "- x.pdf: its content is not what its name says", "because of its files"),
             ("es", "x.pdf", PDF, "- x.pdf: su contenido no es el que indica su nombre", "debido a sus archivos"),

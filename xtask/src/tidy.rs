@@ -20,10 +20,11 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("api", &["domain", "mail", "store", "operations"]),
     ("web", &["domain", "mail", "store", "operations"]),
     ("sandbox", &["mail"]),
-    ("testkit", &["domain", "mail", "store", "operations", "store-sqlite", "store-files"]),
+    ("testkit", &["attachment", "domain", "mail", "store", "operations", "store-sqlite", "store-files"]),
     (
         "tradepost",
         &[
+            "attachment",
             "domain",
             "mail",
             "store",

@@ -1,11 +1,15 @@
-//! PDF without what names its author: document information, XMP, embedded files, scripts and actions.
+//! PDF without what names its author: document information, XMP, embedded files, signatures, forms of programs,
+//! scripts, and actions other than following a link.
+//!
+//! The library that reads it bounds neither memory nor time: callers with documents of strangers run this in a
+//! process of its own.
 
-use lopdf::{Document, Object};
+use lopdf::{Dictionary, Document, Object};
 
 use crate::kind::Fault;
 
-/// Keys of dictionaries that hold metadata, programs or other files (ISO 32000-1, sections 7.11, 12.6, 14.3).
-const REMOVED: [&[u8]; 13] = [
+/// Keys of dictionaries that hold metadata, programs or other files (ISO 32000-1, sections 7.11, 12.6, 12.8, 14.3).
+const REMOVED: [&[u8]; 22] = [
     b"Metadata",
     b"PieceInfo",
     b"LastModified",
@@ -14,12 +18,25 @@ const REMOVED: [&[u8]; 13] = [
     b"JavaScript",
     b"JS",
     b"EmbeddedFiles",
-    b"EmbeddedFile",
+    b"EF",
+    b"RF",
+    b"UF",
+    b"FS",
     b"AF",
     b"Collection",
     b"SpiderInfo",
     b"Legal",
+    b"XFA",
+    b"Perms",
+    b"DSS",
+    b"RichMediaContent",
+    b"Next",
+    b"PresSteps",
 ];
+/// Of a signature: who signed, where, and the certificate (12.8.1, table 252).
+const OF_SIGNATURE: [&[u8]; 9] = [b"Name", b"ContactInfo", b"Location", b"Reason", b"Contents", b"Cert", b"M", b"Prop_Build", b"Reference"];
+/// Of an annotation: who made it and when (12.5.2, table 164).
+const OF_ANNOTATION: [&[u8]; 4] = [b"T", b"M", b"CreationDate", b"NM"];
 
 /// Rewrites a PDF; gives the new file.
 ///
@@ -36,9 +53,10 @@ pub fn clean_pdf(octets: &[u8]) -> Result<Vec<u8>, Fault> {
     if document.get_pages().is_empty() {
         return Err(Fault::Unreadable);
     }
-    document.trailer.remove(b"Info");
-    // The second half of the file identifier tells versions of one file apart (14.4): both go.
-    document.trailer.remove(b"ID");
+    // Of the trailer only what a reader needs: information, identifiers and checksums tell files apart (7.5.5).
+    let root = document.trailer.get(b"Root").cloned().map_err(|_| Fault::Unreadable)?;
+    document.trailer = Dictionary::new();
+    document.trailer.set("Root", root);
     for object in document.objects.values_mut() {
         strip(object, 0);
     }
@@ -62,18 +80,52 @@ fn strip(object: &mut Object, depth: usize) {
         Object::Array(items) => return items.iter_mut().for_each(|item| strip(item, depth + 1)),
         _ => return,
     };
-    for key in REMOVED {
-        dictionary.remove(key);
+    if is_unwanted(dictionary) {
+        *object = Object::Null;
+        return;
     }
-    // Annotations name whoever made them, and when (12.5.2, table 170).
-    let is_annotation = dictionary.get(b"Type").and_then(Object::as_name).is_ok_and(|n| n == b"Annot")
-        || dictionary.has(b"Subtype") && dictionary.has(b"Rect");
-    if is_annotation {
-        for key in [b"T".as_slice(), b"M", b"CreationDate", b"NM"] {
-            dictionary.remove(key);
-        }
+    REMOVED.iter().for_each(|key| drop(dictionary.remove(key)));
+    if names(dictionary, b"Type", &[b"Sig", b"DocTimeStamp"]) || (dictionary.has(b"ByteRange") && dictionary.has(b"Contents")) {
+        OF_SIGNATURE.iter().for_each(|key| drop(dictionary.remove(key)));
+    }
+    if names(dictionary, b"FT", &[b"Sig"]) {
+        dictionary.remove(b"V");
+    }
+    if names(dictionary, b"Type", &[b"Annot"]) || (dictionary.has(b"Subtype") && dictionary.has(b"Rect")) {
+        OF_ANNOTATION.iter().for_each(|key| drop(dictionary.remove(key)));
     }
     dictionary.iter_mut().for_each(|(_, value)| strip(value, depth + 1));
+}
+
+fn names(dictionary: &Dictionary, key: &[u8], values: &[&[u8]]) -> bool {
+    dictionary.get(key).and_then(Object::as_name).is_ok_and(|name| values.contains(&name))
+}
+
+/// Embedded files, annotations that hold or play one, and actions other than going to a place or a web page.
+fn is_unwanted(dictionary: &Dictionary) -> bool {
+    const HOLDERS: [&[u8]; 6] = [b"FileAttachment", b"Movie", b"Sound", b"Screen", b"RichMedia", b"3D"];
+    const ACTIONS: [&[u8]; 14] = [
+        b"Launch",
+        b"JavaScript",
+        b"GoToR",
+        b"GoToE",
+        b"SubmitForm",
+        b"ImportData",
+        b"ResetForm",
+        b"Rendition",
+        b"Movie",
+        b"Sound",
+        b"Hide",
+        b"SetOCGState",
+        b"Trans",
+        b"GoTo3DView",
+    ];
+    let web = |uri: &[u8]| uri.starts_with(b"http://") || uri.starts_with(b"https://");
+    let is_other_uri = dictionary.get(b"URI").and_then(Object::as_str).is_ok_and(|uri| !web(uri) || uri.contains(&b'@'));
+    names(dictionary, b"Type", &[b"EmbeddedFile", b"Filespec", b"F"])
+        || (names(dictionary, b"Subtype", &HOLDERS) && dictionary.has(b"Rect"))
+        || (names(dictionary, b"S", &ACTIONS) && !names(dictionary, b"Type", &[b"Page", b"Group", b"StructElem"]))
+        || is_other_uri
 }
 
 #[cfg(test)]
@@ -81,19 +133,35 @@ mod tests {
     use super::*;
     use lopdf::{Stream, dictionary};
 
+    fn text(text: &str) -> Object {
+        Object::string_literal(text)
+    }
+
     fn pdf() -> Document {
         let mut d = Document::with_version("1.5");
         let content = d.add_object(Stream::new(dictionary! {}, b"BT (hola) Tj ET".to_vec()));
         let pages = d.new_object_id();
-        let page = d.add_object(dictionary! { "Type" => "Page", "Parent" => pages, "Contents" => content, "MediaBox" => vec![0.into(), 0.into(), 100.into(), 100.into()] });
+        let program = d.add_object(Stream::new(dictionary! { "Type" => "EmbeddedFile" }, b"MZ Canary".to_vec()));
+        let file = d.add_object(dictionary! { "Type" => "Filespec", "UF" => text("Canary.exe"), "EF" => dictionary! { "F" => program } });
+        let signature = d.add_object(dictionary! { "Type" => "Sig", "Name" => text("Ana Canary"), "ContactInfo" => text("Canary"), "Contents" => text("Canary"), "ByteRange" => vec![0.into()] });
+        let rect = || vec![0.into(), 0.into(), 9.into(), 9.into()];
+        let annotations: Vec<Object> = vec![
+            dictionary! { "Type" => "Annot", "Subtype" => "FileAttachment", "Rect" => rect(), "FS" => file }.into(),
+            dictionary! { "Type" => "Annot", "Subtype" => "Widget", "FT" => "Sig", "Rect" => rect(), "V" => signature }.into(),
+            dictionary! { "Type" => "Annot", "Subtype" => "Text", "Rect" => rect(), "T" => text("Ana Canary") }.into(),
+            dictionary! { "Type" => "Annot", "Subtype" => "Link", "Rect" => rect(), "A" => dictionary! { "S" => "URI", "URI" => text("mailto:Canary@x.example") } }.into(),
+            dictionary! { "Type" => "Annot", "Subtype" => "Link", "Rect" => rect(), "A" => dictionary! { "S" => "Launch", "F" => text("Canary") } }.into(),
+            dictionary! { "Type" => "Annot", "Subtype" => "Link", "Rect" => rect(), "A" => dictionary! { "S" => "URI", "URI" => text("https://shop.example/kept") } }.into(),
+        ];
+        let page = d.add_object(dictionary! { "Type" => "Page", "Parent" => pages, "Contents" => content, "MediaBox" => vec![0.into(), 0.into(), 100.into(), 100.into()], "Annots" => annotations });
         d.objects.insert(pages, Object::Dictionary(dictionary! { "Type" => "Pages", "Kids" => vec![page.into()], "Count" => 1 }));
         let xmp = d.add_object(Stream::new(dictionary! { "Type" => "Metadata" }, b"<x:creator>Ana Canary</x:creator>".to_vec()));
-        let catalog = d.add_object(
-            dictionary! { "Type" => "Catalog", "Pages" => pages, "Metadata" => xmp, "OpenAction" => Object::string_literal("Canary") },
-        );
+        let form = dictionary! { "XFA" => text("Canary"), "Fields" => Object::Array(vec![]) };
+        let catalog = d.add_object(dictionary! { "Type" => "Catalog", "Pages" => pages, "Metadata" => xmp, "OpenAction" => text("Canary"), "AcroForm" => form, "Perms" => dictionary! { "DocMDP" => signature } });
         d.trailer.set("Root", catalog);
-        let info = d.add_object(dictionary! { "Author" => Object::string_literal("Ana Canary") });
+        let info = d.add_object(dictionary! { "Author" => text("Ana Canary") });
         d.trailer.set("Info", info);
+        d.trailer.set("DocChecksum", text("Canary"));
         d
     }
 
@@ -104,11 +172,13 @@ mod tests {
     }
 
     #[test]
-    fn metadata_and_actions_are_gone_and_the_page_stays() {
+    fn metadata_files_signatures_and_actions_are_gone_and_the_page_stays() {
         let octets = save(pdf());
-        assert!(octets.windows(6).any(|w| w == b"Canary"));
+        let holds = |octets: &[u8], what: &[u8]| octets.windows(what.len()).any(|w| w == what);
+        assert!(holds(&octets, b"Canary"));
         let clean = clean_pdf(&octets).unwrap();
-        assert!(!clean.windows(6).any(|w| w == b"Canary"));
+        assert!(!holds(&clean, b"Canary"), "{}", String::from_utf8_lossy(&clean));
+        assert!(holds(&clean, b"https://shop.example/kept"));
         let read = Document::load_mem(&clean).unwrap();
         assert_eq!(read.get_pages().len(), 1);
         let page = read.get_pages()[&1];

@@ -85,8 +85,11 @@ impl Texts {
         }
         let own = templates::check(file.templates)?;
         for (id, template) in own {
-            if let Some(other) = self.templates.values().find_map(|all| all.get(&id)).filter(|other| other.reason != template.reason) {
-                let message = format!("template \"{id}\" has reason \"{}\" in another language", other.reason);
+            // One message is made of it in two languages: what the seller fills in must fit both.
+            let others = self.templates.iter().filter(|(of, _)| of.as_str() != language).find_map(|(_, all)| all.get(&id));
+            if let Some(other) = others.filter(|other| other.reason != template.reason || other.fields != template.fields) {
+                let fields = if other.fields.is_empty() { "none".to_owned() } else { other.fields.join(", ") };
+                let message = format!("template \"{id}\" has reason \"{}\" and fields {fields} in another language", other.reason);
                 return Err(TextsError { place: None, message });
             }
             self.templates.entry(language.to_owned()).or_default().insert(id, template);

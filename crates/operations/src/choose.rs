@@ -10,15 +10,16 @@ use crate::put_seller::address;
 /// Further senders that a seller may put.
 const MAX_OWN_SENDERS: usize = 20;
 
-/// The buyer opts out, or in again; the source is the buyer. `pair` is whose chain records it.
+/// The buyer opts out, or in again; the source is the buyer. It is for every seller, so it stands in the chain of
+/// the marketplace, which no seller reads.
 ///
 /// # Errors
 /// `Missing` an unknown buyer.
-pub async fn set_opt_out(ctx: &Context, id: BuyerId, pair: PairId, opted_out: bool) -> Result<Buyer, OperationError> {
+pub async fn set_opt_out(ctx: &Context, id: BuyerId, opted_out: bool) -> Result<Buyer, OperationError> {
     let missing = || OperationError::Missing { what: "buyer", detail: "there is no such buyer".to_owned() };
     for _ in 0..TRIES {
         let mut buyer = ctx.store.find_buyer(id).await?.ok_or_else(missing)?;
-        let chain = ctx.store.find_pair(pair).await?.filter(|p| p.buyer == id).ok_or_else(missing)?;
+        let chain = (PairId::of_operator(&buyer.marketplace), SellerId::of_operator(&buyer.marketplace));
         let own = buyer.opt_out.is_some_and(|o| o.source == OptOutSource::Buyer);
         // The buyer's word replaces the shop's, also where both say the same.
         if own == opted_out && (opted_out || buyer.opt_out.is_none()) {
@@ -30,12 +31,12 @@ pub async fn set_opt_out(ctx: &Context, id: BuyerId, pair: PairId, opted_out: bo
         buyer.opt_out = opted_out.then_some(OptOut { since_at: now, source: OptOutSource::Buyer });
         buyer.version += 1;
         changes.entries.push(NewEntry::new(
-            (chain.id, chain.seller),
+            chain,
             None,
             "opt_out.changed",
             now,
             ctx.salt(),
-            [("by", Some("buyer".into())), ("opted_out", Some(opted_out.into()))],
+            [("buyer", Some(id.to_string().into())), ("by", Some("buyer".into())), ("opted_out", Some(opted_out.into()))],
         ));
         changes.buyers.push(buyer.clone());
         match ctx.store.commit(changes).await {
@@ -75,6 +76,10 @@ pub async fn choose(ctx: &Context, id: SellerId, version: Option<i64>, choice: &
             SellerChoice::AddSender(text) => add_sender(&mut seller, address(ctx, "email", text)?)?,
             SellerChoice::RemoveSender(text) => {
                 let gone = address(ctx, "email", text)?.canonical();
+                if [&seller.email, &seller.customer_service_email].iter().any(|s| s.canonical() == gone) {
+                    let detail = "this is the registered or customer-service address; the marketplace changes those";
+                    return Err(OperationError::Forbidden { code: "sender_is_registered", detail: detail.to_owned() });
+                }
                 seller.own_senders.retain(|s| s.canonical() != gone);
                 if seller.approved_senders.iter().any(|s| s.canonical() == gone) {
                     let detail = "the operator approved this address; ask the marketplace to take it back";

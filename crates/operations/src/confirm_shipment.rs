@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use domain::ledger;
 use domain::message::{Author, Message};
 use domain::policy::Outcome;
-use domain::{Buyer, MarketplaceId, MessageId as Id, Order, OrderStatus, Pair, Role, Seller, Timestamp};
+use domain::{AliasState, Buyer, MarketplaceId, MessageId as Id, Order, OrderStatus, Pair, Role, Seller, Timestamp};
 use mail::Mailbox;
 use mail::compose::{Outgoing, compose};
 use store::{BodyKind, CommitError, CounterAdd, Entity, Guard, NewEntry, StoreError};
@@ -17,6 +17,9 @@ use crate::links::{LinkAction, mint};
 use crate::notices::{hash_and_size, queued};
 use crate::record::{Batch, commit};
 use crate::{dates, relay, verp};
+
+/// Most parcels of one order of which the buyer is told.
+const MAX_NOTICES: i64 = 10;
 
 /// What is known of a shipment.
 #[derive(Debug, Clone, Default)]
@@ -64,16 +67,30 @@ pub async fn confirm_shipment(
         }
         let tracking = ledger::hash(&[input.tracking_number.trim().as_bytes()]);
         let key = tracking[..8].iter().fold(format!("shipment/{}/", order.id), |text, b| format!("{text}{b:02x}"));
-        if ctx.store.find_counter(order.pair, &key).await? > 0 {
-            return Ok(order);
-        }
-        batch.changes.counters.push(CounterAdd { pair: order.pair, key, amount: 1, below: Some(1) });
         let pair = ctx.store.find_pair(order.pair).await?.ok_or_else(|| missing("pair"))?;
+        if pair.state == AliasState::Retired {
+            let detail = "the aliases of this pair are retired; nothing is sent through them any more";
+            return Err(OperationError::Forbidden { code: "alias_is_retired", detail: detail.to_owned() });
+        }
+        let is_told = ctx.store.find_counter(order.pair, &key).await? > 0;
+        let told = format!("shipments/{}", order.id);
+        if !is_told && ctx.store.find_counter(order.pair, &told).await? >= MAX_NOTICES {
+            let detail = format!("the buyer was told of {MAX_NOTICES} shipments of this order already");
+            return Err(OperationError::Forbidden { code: "too_many_shipments", detail });
+        }
+        if !is_told {
+            batch.changes.counters.push(CounterAdd { pair: order.pair, key, amount: 1, below: Some(1) });
+            batch.changes.counters.push(CounterAdd { pair: order.pair, key: told, amount: 1, below: Some(MAX_NOTICES) });
+        }
         let (seller, buyer) = (ctx.store.find_seller(order.seller).await?, ctx.store.find_buyer(order.buyer).await?);
         let (Some(seller), Some(buyer)) = (seller, buyer) else {
             return Err(StoreError::Corrupt(format!("order {} without its parties", order.id)).into());
         };
-        notice(ctx, settings, Parties { pair: &pair, seller: &seller, buyer: &buyer, order: &order }, input, now, &mut batch).await?;
+        if !is_told {
+            notice(ctx, settings, Parties { pair: &pair, seller: &seller, buyer: &buyer, order: &order }, input, now, &mut batch).await?;
+        } else if batch.changes.orders.is_empty() {
+            return Ok(order);
+        }
         match commit(ctx, batch).await {
             Ok(_) => return Ok(order),
             Err(CommitError::Conflict) => {}
@@ -85,10 +102,14 @@ pub async fn confirm_shipment(
 
 fn check(input: &ShipmentInput) -> Result<(), OperationError> {
     let mut faults = Vec::new();
-    for (field, value) in [("carrier", &input.carrier), ("tracking_number", &input.tracking_number)] {
-        if !(1..=100).contains(&value.trim().chars().count()) || value.chars().any(|c| c.is_control() || c == '@') {
-            faults.push(InputError::new(field, "invalid_text", "1 to 100 characters on one line, without @"));
-        }
+    // No room for anything but a name and a number: what a seller has to say goes through the rules.
+    let is_carrier = |c: char| c.is_alphanumeric() || " &.-'".contains(c);
+    if !(1..=40).contains(&input.carrier.trim().chars().count()) || !input.carrier.chars().all(is_carrier) {
+        faults.push(InputError::new("carrier", "invalid_text", "a name of 1 to 40 letters and digits"));
+    }
+    let is_number = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b' ';
+    if !(1..=50).contains(&input.tracking_number.trim().len()) || !input.tracking_number.bytes().all(is_number) {
+        faults.push(InputError::new("tracking_number", "invalid_text", "1 to 50 of A-Z, a-z, 0-9, - and space"));
     }
     let is_address =
         |url: &str| url.len() <= 500 && url.starts_with("https://") && url.bytes().all(|b| b.is_ascii_graphic() && !b"<>\"@".contains(&b));

@@ -43,7 +43,7 @@ pub use authentication::{Authentication, Verdict};
 pub use choose::{SellerChoice, choose, set_opt_out};
 pub use compose_template::{Copy, TemplateInput, Written, WrittenInput};
 pub use confirm_shipment::{ShipmentInput, confirm_shipment};
-pub use context::{Context, Marketplace, OrderCounts, ReadyDelivery, Settings};
+pub use context::{CleanPdf, Context, Marketplace, OrderCounts, ReadyDelivery, Settings};
 pub use dry_run::DryRun;
 pub use figures::{ResponseFigures, WINDOWS, response_figures};
 pub use links::{LINK_DAYS, Link, LinkAction, read_link};

@@ -6,9 +6,7 @@ use store::{Changes, CommitError, CounterAdd, NewEntry, Settle, StoreError};
 
 use crate::context::{Context, TRIES};
 use crate::error::{InputError, OperationError};
-
-/// Most messages of a conversation that are looked through for open ones.
-const LOOKED_THROUGH: usize = 500;
+use crate::read_record::whole_conversation;
 
 /// What is said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,8 +94,8 @@ async fn settle(ctx: &Context, message: &domain::message::Message, by: Role) -> 
     if message.accepted_at == buyer_wrote_at && conversation.message_count == 1 {
         return Ok(Some(Settle { conversation: conversation.id, buyer_wrote_at }));
     }
-    let messages = ctx.store.list_messages(conversation.id, None, LOOKED_THROUGH).await?;
-    let passed = messages.iter().map(|(m, _)| m).filter(|m| m.outcome.passes() && !m.automatic);
+    let messages = whole_conversation(ctx, conversation.id).await?;
+    let passed = messages.iter().filter(|m| m.outcome.passes() && !m.automatic);
     let mut open = Vec::new();
     for m in passed {
         match m.author {

@@ -98,6 +98,22 @@ pub async fn list_messages(
     Ok(found.into_iter().map(|(message, delivery)| MessageView { message, delivery }).collect())
 }
 
+/// Every message of a conversation, oldest first; of an endless one as many as anybody will ever read.
+pub(crate) async fn whole_conversation(ctx: &Context, conversation: ConversationId) -> Result<Vec<Message>, StoreError> {
+    const PAGE: usize = 500;
+    const MOST: usize = 50_000;
+    let mut all: Vec<Message> = Vec::new();
+    while all.len() < MOST {
+        let page = ctx.store.list_messages(conversation, all.last().map(|m| m.id), PAGE).await?;
+        let is_last = page.len() < PAGE;
+        all.extend(page.into_iter().map(|(message, _)| message));
+        if is_last {
+            break;
+        }
+    }
+    Ok(all)
+}
+
 /// One message with its text as passed on.
 ///
 /// # Errors

@@ -262,7 +262,7 @@ async fn to_alias(
 ) -> Result<(), StoreError> {
     let now = ctx.clock.now();
     let incoming = incoming(received, reading, marketplace, target, tag);
-    let weighed = weigh(ctx, &incoming, now).await?;
+    let weighed = weigh(ctx, &incoming, now, &received_batch.batch.changes.counters).await?;
     if weighed.author == Author::Stranger {
         received_batch.strangers += 1;
         if received.recipients.len() == 1 {
@@ -329,7 +329,7 @@ pub async fn dry_run_mail(ctx: &Context, received: &Received) -> Result<Result<V
     for recipient in merged(received.recipients.clone()) {
         let Recipient::Alias { marketplace, target, tag } = recipient else { continue };
         let Some(marketplace) = ctx.settings.by_id(&marketplace) else { continue };
-        let weighed = weigh(ctx, &incoming(received, &reading, marketplace, target, tag), ctx.clock.now()).await?;
+        let weighed = weigh(ctx, &incoming(received, &reading, marketplace, target, tag), ctx.clock.now(), &[]).await?;
         out.push(DryRun::of(ctx, marketplace, &weighed));
     }
     let strangers = out.iter().all(|d| d.author == Author::Stranger);

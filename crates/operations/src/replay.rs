@@ -1,6 +1,8 @@
 //! Past traffic under other rules (C13): every recorded decision made again from its recorded facts, with what
 //! the content says read anew.
 
+use std::sync::Arc;
+
 use domain::message::Author;
 use domain::policy::{Channel, ContentFacts, Decision, Facts, RuleSet, decide};
 use domain::{MarketplaceId, MessageId, PairId, Role, Timestamp};
@@ -11,11 +13,11 @@ use store::{BodyKind, LedgerEntry, ScanPlace, StoreError};
 
 use crate::bodies;
 use crate::context::{Context, Marketplace};
-use crate::files::files;
+use crate::files::{Files, prepare};
 use crate::weigh::content_facts;
 
-/// Decisions read at once.
-const PAGE: usize = 200;
+/// Entries read at once.
+const PAGE: usize = 500;
 
 /// A past decision, and what it would be.
 #[derive(Debug, Clone)]
@@ -52,7 +54,7 @@ impl Replayed {
 pub async fn replay(
     ctx: &Context,
     marketplace: &MarketplaceId,
-    rules: &RuleSet,
+    rules: &Arc<RuleSet>,
     since: Timestamp,
     mut seen: impl FnMut(Replayed),
     mut progress: impl FnMut(u64),
@@ -60,10 +62,10 @@ pub async fn replay(
     let Some(settings) = ctx.settings.by_id(marketplace) else { return Ok(()) };
     let (mut after, mut read) = (None, 0);
     loop {
-        let page = ctx.store.scan_ledger("message.decided", since, after, PAGE).await?;
+        let page = ctx.store.scan_ledger(after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(ScanPlace { pair: last.pair, number: last.number });
-        for entry in &page {
+        for entry in page.iter().filter(|e| e.kind == "message.decided" && e.at >= since) {
             if let Some(replayed) = one(ctx, settings, rules, entry).await? {
                 seen(replayed);
             }
@@ -73,7 +75,7 @@ pub async fn replay(
     }
 }
 
-async fn one(ctx: &Context, marketplace: &Marketplace, rules: &RuleSet, entry: &LedgerEntry) -> Result<Option<Replayed>, StoreError> {
+async fn one(ctx: &Context, marketplace: &Marketplace, rules: &Arc<RuleSet>, entry: &LedgerEntry) -> Result<Option<Replayed>, StoreError> {
     let Some(message) = entry.message else { return Ok(None) };
     let of_marketplace = ctx.store.find_pair(entry.pair).await?.is_some_and(|p| p.marketplace == marketplace.id);
     let recorded: Json =
@@ -107,7 +109,7 @@ async fn one(ctx: &Context, marketplace: &Marketplace, rules: &RuleSet, entry: &
 async fn reread(
     ctx: &Context,
     marketplace: &Marketplace,
-    rules: &RuleSet,
+    rules: &Arc<RuleSet>,
     message: MessageId,
     facts: &Facts,
 ) -> Result<Option<ContentFacts>, StoreError> {
@@ -119,17 +121,20 @@ async fn reread(
         && let Ok(mail) = parse(&original)
     {
         let content = read_content(&mail);
-        // Sent again from a page, a mail went without its files.
-        let content = if is_mail { content } else { content.without_files() };
         let automatic = is_mail && is_automatic(mail.fields());
-        let files = files(&content, rules, facts.channel);
-        return Ok(Some(content_facts(rules, marketplace, &content, &files, automatic, facts.content.other_recipients)));
+        let content = Arc::new(content);
+        let files = match facts.author {
+            Author::Party(_) => prepare(ctx, &content, rules, facts.channel).await?,
+            _ => Files::default(),
+        };
+        // Sent again from a page, a mail went without the files that do not pass.
+        let files = if is_mail { files } else { Files { refused: Vec::new(), ..files } };
+        return Ok(Some(content_facts(rules, marketplace, &content, &files, (facts.channel, automatic, facts.content.other_recipients))));
     }
     // Written on a page: the rules looked at the buyer's copy.
     let view = bodies::open(ctx, &sealed, BodyKind::View).await?.unwrap_or_default();
     let view = String::from_utf8_lossy(&view).into_owned();
     let (subject, text) = view.split_once("\n\n").unwrap_or((&view, ""));
     let content = Content { subject: subject.to_owned(), text: text.to_owned(), ..Content::default() };
-    let files = files(&content, rules, facts.channel);
-    Ok(Some(content_facts(rules, marketplace, &content, &files, false, 0)))
+    Ok(Some(content_facts(rules, marketplace, &content, &Files::default(), (facts.channel, false, 0))))
 }

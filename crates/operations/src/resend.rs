@@ -4,15 +4,16 @@
 use std::sync::Arc;
 
 use domain::message::{Author, Message};
-use domain::policy::{Channel, Outcome, offers};
-use domain::{Conversation, MessageId as Id, OrderId, Role};
+use domain::policy::{Channel, OrderFacts, Outcome, decide, offers};
+use domain::{Conversation, MessageId as Id, OrderId, Role, Timestamp};
 use mail::mime::{Content, parse, read_content};
 use store::{AliasTarget, BodyKind, CommitError, CounterAdd, StoreError};
 
 use crate::bodies;
 use crate::context::{Context, Marketplace, TRIES};
 use crate::dry_run::DryRun;
-use crate::error::OperationError;
+use crate::error::{InputError, OperationError};
+use crate::files;
 use crate::record::{Arrival, Batch, commit, record};
 use crate::send_message::SendError;
 use crate::weigh::{Incoming, Sender, Weighed, weigh};
@@ -38,17 +39,15 @@ pub struct ResendOptions {
 /// `Missing` where there is no such refused message.
 pub async fn resend_options(ctx: &Context, id: Id) -> Result<ResendOptions, OperationError> {
     let kept = open(ctx, id).await?;
-    let as_written = weigh(ctx, &kept.incoming("other", &kept.content), ctx.clock.now()).await?;
-    let plain = weigh(ctx, &kept.incoming("other", &kept.plain), ctx.clock.now()).await?;
-    let order = as_written.facts.order.as_ref();
-    let is_sellers = kept.author == Role::Seller;
-    let offered = offers(&kept.marketplace.rules, order, |_| false, ctx.clock.now()).filter(|_| is_sellers);
-    let reasons = offered.filter(|o| o.reason.critical && o.unavailable.is_none()).map(|o| o.reason.id.clone()).collect();
+    let now = ctx.clock.now();
+    let mut facts = weigh(ctx, &kept.incoming("other"), now, &[]).await?.facts;
+    let has_refused_files = !facts.content.refused_files.is_empty();
+    facts.content.refused_files.clear();
     Ok(ResendOptions {
         written_at: kept.message.accepted_at,
-        reasons,
-        has_refused_files: !as_written.facts.content.refused_files.is_empty(),
-        passes_plain: plain.decision.outcome.passes(),
+        reasons: kept.reasons(facts.order.as_ref(), now),
+        has_refused_files,
+        passes_plain: decide(&facts, &kept.marketplace.rules, now).outcome.passes(),
         is_done: ctx.store.find_counter(kept.message.pair, &done_key(id)).await? > 0,
     })
 }
@@ -56,17 +55,26 @@ pub async fn resend_options(ctx: &Context, id: Id) -> Result<ResendOptions, Oper
 /// Sends it; a second time changes nothing. Files that do not pass stay behind.
 ///
 /// # Errors
-/// `Refused` by the rules; `Missing` where there is no such refused message.
+/// `Refused` by the rules; `Missing` where there is no such refused message; `Invalid` a reason that is not offered.
 pub async fn resend(ctx: &Context, id: Id, reason: Option<&str>) -> Result<(), SendError> {
     for _ in 0..TRIES {
-        let kept = open(ctx, id).await?;
+        let mut kept = open(ctx, id).await?;
         let pair = kept.message.pair;
         if ctx.store.find_counter(pair, &done_key(id)).await? > 0 {
             return Ok(());
         }
         let now = ctx.clock.now();
-        let incoming = kept.incoming(reason.unwrap_or("other"), &kept.plain);
-        let weighed: Weighed = weigh(ctx, &incoming, now).await?;
+        let files = files::prepare(ctx, &kept.content, &kept.marketplace.rules, Channel::Web).await?;
+        if !files.refused_places.is_empty() {
+            kept.content = Arc::new(kept.content.without_files(&files.refused_places));
+        }
+        let incoming = kept.incoming(reason.unwrap_or("other"));
+        let weighed: Weighed = weigh(ctx, &incoming, now, &[]).await?;
+        if reason.is_some_and(|r| !kept.reasons(weighed.facts.order.as_ref(), now).iter().any(|offered| offered == r)) {
+            return Err(
+                OperationError::from(InputError::new("reason", "not_offered", "this reason is not offered for the order now")).into()
+            );
+        }
         if !weighed.decision.outcome.passes() {
             return Err(SendError::Refused(Box::new(DryRun::of(ctx, kept.marketplace, &weighed))));
         }
@@ -95,13 +103,20 @@ struct Kept<'a> {
     conversation: Option<Conversation>,
     order: Option<OrderId>,
     content: Arc<Content>,
-    /// The same without files.
-    plain: Arc<Content>,
     original: Vec<u8>,
 }
 
 impl Kept<'_> {
-    fn incoming<'b>(&'b self, reason: &'b str, content: &Arc<Content>) -> Incoming<'b> {
+    /// Critical reasons that a seller can give for the order now; a buyer needs none.
+    fn reasons(&self, order: Option<&OrderFacts>, now: Timestamp) -> Vec<String> {
+        if self.author == Role::Buyer {
+            return Vec::new();
+        }
+        let offered = offers(&self.marketplace.rules, order, |_| false, now);
+        offered.filter(|o| o.reason.critical && o.reason.free_text && o.unavailable.is_none()).map(|o| o.reason.id.clone()).collect()
+    }
+
+    fn incoming<'b>(&'b self, reason: &'b str) -> Incoming<'b> {
         Incoming {
             marketplace: self.marketplace,
             target: AliasTarget { pair: self.message.pair, reaches: self.author.other() },
@@ -110,7 +125,7 @@ impl Kept<'_> {
             sender: Sender::Party(self.author),
             reason,
             order: self.order,
-            content: Arc::clone(content),
+            content: Arc::clone(&self.content),
             original: &self.original,
             message_id: self.message.original_id.as_ref(),
             references: &[],
@@ -132,14 +147,15 @@ async fn open(ctx: &Context, id: Id) -> Result<Kept<'_>, OperationError> {
     let pair = ctx.store.find_pair(message.pair).await?.ok_or_else(missing)?;
     let marketplace = ctx.settings.by_id(&pair.marketplace).ok_or_else(missing)?;
     let original = bodies::open(ctx, &sealed, BodyKind::Original).await?.ok_or_else(missing)?;
-    let content = read(&original)?;
+    let reading = original.clone();
+    let read = tokio::task::spawn_blocking(move || read(&reading)).await;
+    let content = read.map_err(|_| StoreError::Unavailable("reading a message was cut off".to_owned()))??;
     let conversation = match message.conversation {
         Some(id) => ctx.store.find_conversation(id).await?,
         None => None,
     };
-    let plain = Arc::new(content.without_files());
     let order = message.order;
-    Ok(Kept { message, author, marketplace, conversation, order, content: Arc::new(content), plain, original })
+    Ok(Kept { message, author, marketplace, conversation, order, content: Arc::new(content), original })
 }
 
 fn read(original: &[u8]) -> Result<Content, StoreError> {

@@ -14,6 +14,7 @@ use crate::compose_template::{Scene, Written, WrittenInput, write};
 use crate::context::{Context, Marketplace, TRIES};
 use crate::dry_run::DryRun;
 use crate::error::{InputError, OperationError};
+use crate::read_record::whole_conversation;
 use crate::record::{Arrival, Batch, commit, record};
 use crate::weigh::{Incoming, Sender, once_key, weigh};
 
@@ -91,7 +92,7 @@ pub async fn preview_message(ctx: &Context, about: &About, input: &WrittenInput)
 /// As [`preview_message`].
 pub async fn decide_message(ctx: &Context, about: &About, input: &WrittenInput) -> Result<DryRun, OperationError> {
     let prepared = prepare(ctx, about, input).await?;
-    let weighed = weigh(ctx, &prepared.incoming(), ctx.clock.now()).await?;
+    let weighed = weigh(ctx, &prepared.incoming(), ctx.clock.now(), &[]).await?;
     Ok(DryRun::of(ctx, prepared.marketplace, &weighed))
 }
 
@@ -121,7 +122,7 @@ pub async fn send_message(ctx: &Context, about: &About, input: &WrittenInput, on
             }
         }
         let incoming = prepared.incoming();
-        let weighed = weigh(ctx, &incoming, now).await?;
+        let weighed = weigh(ctx, &incoming, now, &[]).await?;
         let decided = DryRun::of(ctx, prepared.marketplace, &weighed);
         if !decided.decision.outcome.passes() {
             return Err(SendError::Refused(Box::new(decided)));
@@ -220,9 +221,8 @@ fn original(written: &Written) -> Vec<u8> {
 
 /// Subject and id of the buyer's last message in a conversation, so that clients thread the answer.
 async fn answered(ctx: &Context, conversation: ConversationId) -> Result<(Option<String>, Vec<mail::MessageId>), StoreError> {
-    const LOOKED_THROUGH: usize = 500;
-    let messages = ctx.store.list_messages(conversation, None, LOOKED_THROUGH).await?;
-    let last = messages.into_iter().map(|(m, _)| m).rfind(|m| m.author == Author::Party(Role::Buyer) && m.outcome.passes());
+    let messages = whole_conversation(ctx, conversation).await?;
+    let last = messages.into_iter().rfind(|m| m.author == Author::Party(Role::Buyer) && m.outcome.passes());
     let Some(last) = last else { return Ok((None, Vec::new())) };
     let subject = match ctx.store.find_message(last.id, &[BodyKind::View]).await? {
         Some(sealed) => bodies::open(ctx, &sealed, BodyKind::View).await?.and_then(|v| {

@@ -11,7 +11,7 @@ use domain::policy::{Channel, ContentFacts, Decision, Facts, ImportantMode, Orde
 use domain::{MessageId as Id, Order, OrderId, PairId, Role, Rung, Tag, Timestamp};
 use mail::mime::Content;
 use mail::{Mailbox, MessageId};
-use store::{AliasTarget, FactsQuery, PairFacts, StoreError};
+use store::{AliasTarget, CounterAdd, FactsQuery, PairFacts, StoreError};
 
 use crate::context::{Context, Marketplace};
 use crate::files::{self, Files};
@@ -70,8 +70,8 @@ pub(crate) struct Weighed {
     pub(crate) repeats: Option<Id>,
 }
 
-/// Reads the facts of a message and decides it.
-pub(crate) async fn weigh(ctx: &Context, m: &Incoming<'_>, now: Timestamp) -> Result<Weighed, StoreError> {
+/// Reads the facts of a message and decides it. `pending` is what other copies of it count in the same commit.
+pub(crate) async fn weigh(ctx: &Context, m: &Incoming<'_>, now: Timestamp, pending: &[CounterAdd]) -> Result<Weighed, StoreError> {
     let rules = &m.marketplace.rules;
     let day = m.marketplace.calendar.day(now);
     let query = FactsQuery {
@@ -94,9 +94,14 @@ pub(crate) async fn weigh(ctx: &Context, m: &Incoming<'_>, now: Timestamp) -> Re
         Some(named) => pair.orders.iter().find(|o| o.id == named),
         None => order_of_message(&pair.orders, conversation.and_then(|c| c.order), &m.content.subject, &m.content.text, now),
     };
-    let files = files::prepare(ctx, &m.content, rules, m.channel).await?;
-    let content = content_facts(rules, m.marketplace, &m.content, &files, m.automatic, m.other_recipients);
+    // Nobody else's file is opened: what a stranger sends is refused unread.
+    let files = match author {
+        Author::Party(_) => files::prepare(ctx, &m.content, rules, m.channel).await?,
+        _ => Files::default(),
+    };
+    let content = content_facts(rules, m.marketplace, &m.content, &files, (m.channel, m.automatic, m.other_recipients));
     let counter = |values: &[i64], at: usize| values.get(at).copied().unwrap_or(0);
+    let also = |of: PairId, key: &str| pending.iter().filter(|add| add.pair == of && add.key == key).map(|add| add.amount).sum::<i64>();
     let mut facts = Facts {
         channel: m.channel,
         author,
@@ -105,13 +110,14 @@ pub(crate) async fn weigh(ctx: &Context, m: &Incoming<'_>, now: Timestamp) -> Re
         rung: joined.as_ref().map(|(_, rung)| *rung),
         buyer_waits: conversation.is_some_and(|c| c.response_needed),
         buyer_wrote_at: conversation.and_then(|c| c.last_buyer_message_at),
-        opt_out: pair.buyer.opt_out.map(|o| o.source),
+        // Of no concern where the buyer writes, and then not for the record either.
+        opt_out: pair.buyer.opt_out.map(|o| o.source).filter(|_| author == Author::Party(Role::Seller)),
         order: order.map(OrderFacts::from),
         reason: m.reason.to_owned(),
         reason_used: false,
         important_withdrawn: pair.seller.important_withdrawn,
-        important_today: counter(&pair.seller_counters, 1),
-        sent_today: counter(&pair.seller_counters, 0),
+        important_today: counter(&pair.seller_counters, 1) + also(of_seller(pair.pair.seller), &important_key(day)),
+        sent_today: counter(&pair.seller_counters, 0) + also(of_seller(pair.pair.seller), &sent_key(day)),
         orders_in_window: None,
         resets_at: m.marketplace.calendar.next_day(now),
         buyer_sent_today: counter(&pair.pair_counters, 0),
@@ -148,17 +154,21 @@ pub(crate) fn content_facts(
     marketplace: &Marketplace,
     content: &Content,
     files: &Files,
-    automatic: bool,
-    other_recipients: usize,
+    (channel, automatic, other_recipients): (Channel, bool, usize),
 ) -> ContentFacts {
+    let words: Vec<&str> = rules.important_words_of(&marketplace.languages).collect();
+    let important = has_bracketed_word(&content.subject, words.into_iter());
+    // Only what may be critical is read for what it should not be.
+    let may_be_critical = important || channel == Channel::Web;
+    let suspicions = may_be_critical.then(|| rules.phrases.suspect(&format!("{} {}", content.subject, content.text)));
     ContentFacts {
-        important: has_bracketed_word(&content.subject, rules.important_words_of(&marketplace.languages).collect::<Vec<_>>().into_iter()),
+        important,
         automatic,
         other_recipients,
         parts_removed: files.removed.len() + files.not_rebuilt.len(),
         refused_files: files.refused.clone(),
         encrypted: content.encrypted,
-        suspicions: rules.phrases.suspect(&format!("{} {}", content.subject, content.text)),
+        suspicions: suspicions.unwrap_or_default(),
         is_empty: content.is_empty(),
     }
 }

@@ -215,15 +215,8 @@ impl Store for PostgresStore {
         Box::pin(self.readers.read(move |s| async move { messages::turns(&s, seller, since, after, limit).await }))
     }
 
-    fn scan_ledger<'a>(
-        &'a self,
-        kind: &'a str,
-        since: Timestamp,
-        after: Option<ScanPlace>,
-        limit: usize,
-    ) -> StoreFuture<'a, Vec<LedgerEntry>> {
-        let kind = kind.to_owned();
-        Box::pin(self.readers.read(move |s| async move { ledger::scan(&s, &kind, since, after, limit).await }))
+    fn scan_ledger(&self, after: Option<ScanPlace>, limit: usize) -> StoreFuture<'_, Vec<LedgerEntry>> {
+        Box::pin(self.readers.read(move |s| async move { ledger::scan(&s, after, limit).await }))
     }
 
     fn list_ledger(&self, pair: PairId, from: i64, limit: usize) -> StoreFuture<'_, Vec<LedgerEntry>> {

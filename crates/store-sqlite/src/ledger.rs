@@ -1,6 +1,5 @@
 //! Ledger entries.
 
-use domain::Timestamp;
 use domain::id::PairId;
 use rusqlite::{Connection, params};
 use store::{LedgerEntry, ScanPlace, rows};
@@ -14,17 +13,9 @@ pub(crate) fn list(connection: &Connection, pair: PairId, from: i64, limit: usiz
     all(connection, &sql, params![pair.bucket().number(), pair.as_bytes(), from, limit_number(limit)], rows::ledger_entry)
 }
 
-pub(crate) fn scan(
-    connection: &Connection,
-    kind: &str,
-    since: Timestamp,
-    after: Option<ScanPlace>,
-    limit: usize,
-) -> Result<Vec<LedgerEntry>, Failure> {
+pub(crate) fn scan(connection: &Connection, after: Option<ScanPlace>, limit: usize) -> Result<Vec<LedgerEntry>, Failure> {
     let (bucket, pair, number) = after.map_or((-1, Vec::new(), 0), |p| (p.pair.bucket().number(), p.pair.as_bytes().to_vec(), p.number));
-    let sql = format!(
-        "SELECT {} FROM ledger WHERE (bucket, pair, number) > (?1, ?2, ?3) AND kind = ?4 AND at >= ?5 ORDER BY bucket, pair, number LIMIT ?6",
-        rows::LEDGER
-    );
-    all(connection, &sql, params![bucket, pair, number, kind, since.0, limit_number(limit)], rows::ledger_entry)
+    let sql =
+        format!("SELECT {} FROM ledger WHERE (bucket, pair, number) > (?1, ?2, ?3) ORDER BY bucket, pair, number LIMIT ?4", rows::LEDGER);
+    all(connection, &sql, params![bucket, pair, number, limit_number(limit)], rows::ledger_entry)
 }

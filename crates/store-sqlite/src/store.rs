@@ -174,15 +174,8 @@ impl Store for SqliteStore {
         Box::pin(self.readers.read(move |c| messages::turns(c, seller, since, after, limit)))
     }
 
-    fn scan_ledger<'a>(
-        &'a self,
-        kind: &'a str,
-        since: Timestamp,
-        after: Option<ScanPlace>,
-        limit: usize,
-    ) -> StoreFuture<'a, Vec<LedgerEntry>> {
-        let kind = kind.to_owned();
-        Box::pin(self.readers.read(move |c| ledger::scan(c, &kind, since, after, limit)))
+    fn scan_ledger(&self, after: Option<ScanPlace>, limit: usize) -> StoreFuture<'_, Vec<LedgerEntry>> {
+        Box::pin(self.readers.read(move |c| ledger::scan(c, after, limit)))
     }
 
     fn list_ledger(&self, pair: PairId, from: i64, limit: usize) -> StoreFuture<'_, Vec<LedgerEntry>> {

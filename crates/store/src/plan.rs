@@ -152,11 +152,19 @@ fn holds(changes: &Changes, current: &Current) -> bool {
         Guard::Version(entity, version) => current.versions.get(entity).copied().unwrap_or(0) == *version,
         Guard::Fence(message, fence) => current.fences.get(message) == Some(fence),
     });
-    guards
-        && changes.counters.iter().all(|add| {
-            let value = current.counters.get(&(add.pair, add.key.clone())).copied().unwrap_or(0);
-            add.below.is_none_or(|below| value < below)
-        })
+    guards && counters_hold(changes, current)
+}
+
+/// Each addition is held to its bound behind those of the same commit before it.
+fn counters_hold(changes: &Changes, current: &Current) -> bool {
+    let mut added: BTreeMap<(PairId, &str), i64> = BTreeMap::new();
+    changes.counters.iter().all(|add| {
+        let before = current.counters.get(&(add.pair, add.key.clone())).copied().unwrap_or(0);
+        let pending = added.entry((add.pair, add.key.as_str())).or_insert(0);
+        let holds = add.below.is_none_or(|below| before + *pending < below);
+        *pending += add.amount;
+        holds
+    })
 }
 
 fn apply(changes: Changes, current: &mut Current, writes: &mut Writes) {

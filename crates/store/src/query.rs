@@ -210,14 +210,8 @@ pub trait Store: Send + Sync {
         after: Option<(Timestamp, MessageId)>,
         limit: usize,
     ) -> StoreFuture<'_, Vec<TurnMessage>>;
-    /// Ledger entries of one kind of every pair since an instant, by pair and number, for replay.
-    fn scan_ledger<'a>(
-        &'a self,
-        kind: &'a str,
-        since: Timestamp,
-        after: Option<ScanPlace>,
-        limit: usize,
-    ) -> StoreFuture<'a, Vec<LedgerEntry>>;
+    /// Ledger entries of every pair, by pair and number, for replay: a walk along the key, whatever stands in them.
+    fn scan_ledger(&self, after: Option<ScanPlace>, limit: usize) -> StoreFuture<'_, Vec<LedgerEntry>>;
     /// Ledger entries of a pair from a number on.
     fn list_ledger(&self, pair: PairId, from: i64, limit: usize) -> StoreFuture<'_, Vec<LedgerEntry>>;
 

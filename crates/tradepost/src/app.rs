@@ -31,6 +31,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
+use crate::cleaner;
 use crate::config::{Config, fault};
 use crate::keys;
 use crate::system::{SystemClock, SystemCsprng};
@@ -211,6 +212,7 @@ pub(crate) async fn offline(config: &Config) -> anyhow::Result<Context> {
         heavy: Arc::new(Semaphore::new(HEAVY)),
         metrics: Metrics::default(),
         order_counts: OrderCounts::default(),
+        clean_pdf: Arc::new(cleaner::clean),
     })
 }
 
@@ -254,6 +256,7 @@ impl App {
             heavy: Arc::new(Semaphore::new(HEAVY)),
             metrics,
             order_counts: OrderCounts::default(),
+            clean_pdf: Arc::new(cleaner::clean),
         });
         let released = ctx.store.release_leases(node).await?;
         if released > 0 {

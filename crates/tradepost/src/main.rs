@@ -2,6 +2,7 @@
 //! with a system clock.
 
 mod app;
+mod cleaner;
 mod commands;
 mod config;
 mod demo;
@@ -27,6 +28,9 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|word| word == cleaner::WORD) {
+        return cleaner::child();
+    }
     let arguments = Arguments::parse();
     if let Err(error) = system::start_logging(&arguments.log, arguments.log_json) {
         eprintln!("error: --log: {error}");

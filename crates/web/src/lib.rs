@@ -13,6 +13,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::routing::get;
 use operations::Context;
+use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 
@@ -34,6 +35,7 @@ pub fn router(ctx: Arc<Context>) -> Router {
         .route("/assets/pages.css", get(move || async move { style }))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
+        .layer(CatchPanicLayer::new())
         .layer(fixed("content-security-policy", CSP))
         .layer(fixed("cache-control", "no-store"))
         .layer(fixed("referrer-policy", "no-referrer"))

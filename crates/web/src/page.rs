@@ -69,7 +69,11 @@ pub(crate) async fn act(
         Ok(Err(fault)) => return not_valid(&ctx, fault, &headers),
         Err(error) => return unavailable(&ctx, &headers, &error),
     };
-    let fields = form.map(|Form(fields)| fields).unwrap_or_default();
+    // A form that cannot be read is not an empty one: nothing ticked would be a choice.
+    let Ok(Form(fields)) = form else {
+        let said = Some(link.text(&ctx, "page_busy", &[]));
+        return answer(StatusCode::BAD_REQUEST, Page { said, fault: true, ..ask(&ctx, &link) });
+    };
     match carry_out(&ctx, &link, &fields).await {
         Ok(said) => answer(StatusCode::OK, done(&ctx, &secret, &link, said).await),
         Err(Trouble::Said(said)) => answer(StatusCode::UNPROCESSABLE_ENTITY, Page { said: Some(said), fault: true, ..ask(&ctx, &link) }),
@@ -91,12 +95,12 @@ enum Trouble {
 impl From<OperationError> for Trouble {
     fn from(error: OperationError) -> Self {
         match error {
-            OperationError::Forbidden { detail, .. } | OperationError::Missing { detail, .. } => Self::Said(detail),
             OperationError::Store(error) => {
                 tracing::error!(%error, "the store failed a page");
                 Self::Broken
             }
-            OperationError::Invalid(_) | OperationError::Changed | OperationError::Busy => Self::Broken,
+            // Their words are for programs.
+            _ => Self::Broken,
         }
     }
 }
@@ -120,13 +124,17 @@ async fn carry_out(ctx: &Context, link: &LinkPage, fields: &Fields) -> Result<St
             mark_message(ctx, id, by, MarkInput::Report { reason }).await?;
             Ok(link.text(ctx, "page_report_done", &written))
         }
+        // Only our own form: another body that happens to tick nothing is no choice.
+        LinkAction::SellerPreferences | LinkAction::BuyerPreferences if !has("save") => Err(Trouble::Broken),
         LinkAction::SellerPreferences => {
             choose(ctx, link.seller, None, &SellerChoice::NotifyBlocked(has("blocked_by_buyer"))).await?;
             Ok(link.text(ctx, "page_saved", &[]))
         }
         LinkAction::BuyerPreferences => {
-            set_opt_out(ctx, link.buyer, link.pair, has("opted_out")).await?;
-            if !link.is_retired {
+            if has("opted_out") != link.opted_out {
+                set_opt_out(ctx, link.buyer, has("opted_out")).await?;
+            }
+            if !link.is_retired && has("closed") != link.is_closed {
                 let change = if has("closed") { AliasChange::Close } else { AliasChange::Open };
                 change_alias(ctx, link.pair, change).await?;
             }
@@ -146,8 +154,9 @@ async fn carry_out(ctx: &Context, link: &LinkPage, fields: &Fields) -> Result<St
 /// The page after its button: choices stand as they are now, everything else is over.
 async fn done(ctx: &Context, secret: &str, link: &LinkPage, said: String) -> Page {
     let again = matches!(link.action, LinkAction::SellerPreferences | LinkAction::BuyerPreferences);
-    match open_link(ctx, secret).await {
-        Ok(Ok(now)) if again => Page { said: Some(said), ..ask(ctx, &now) },
+    let now = if again { open_link(ctx, secret).await } else { Ok(Err(LinkFault::Invalid)) };
+    match now {
+        Ok(Ok(now)) => Page { said: Some(said), ..ask(ctx, &now) },
         _ => Page { said: Some(said), lines: Vec::new(), form: None, ..ask(ctx, link) },
     }
 }

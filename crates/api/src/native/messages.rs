@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use domain::message::Author;
 use domain::policy::{OrderFacts, offers};
-use domain::{ConversationId, MessageId, Order};
+use domain::{ConversationId, MessageId, Order, Role};
 use operations::{About, Copy, Once, TemplateInput, Written, WrittenInput};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::ApiState;
@@ -95,8 +97,11 @@ impl From<Written> for PreviewShape {
 /// A message that was sent.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SentShape {
-    /// The message.
-    message: MessageShape,
+    /// Its id.
+    id: String,
+    /// The message; absent if it could not be read back just now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<MessageShape>,
     /// Both copies; absent when an idempotency key repeats an earlier request.
     #[serde(skip_serializing_if = "Option::is_none")]
     copies: Option<PreviewShape>,
@@ -345,10 +350,11 @@ pub(crate) async fn decide_reply(
 
 async fn send(state: &ApiState, about: &About, input: WrittenInput, once: Option<Once>) -> Result<Response, Problem> {
     let sent = operations::send_message(&state.ctx, about, &input, once.as_ref()).await?;
-    let missing = || Problem::missing("message");
-    let message = operations::open_message(&state.ctx, sent.id).await?.ok_or_else(missing)?;
+    // It is sent: whatever fails from here on must not say otherwise.
+    let message = operations::open_message(&state.ctx, sent.id).await.ok().flatten();
     let shape = SentShape {
-        message: message.into(),
+        id: sent.id.to_string(),
+        message: message.map(MessageShape::from),
         copies: sent.written.map(PreviewShape::from),
         decision: sent.decided.map(DecisionShape::from),
     };
@@ -361,16 +367,27 @@ async fn send(state: &ApiState, about: &About, input: WrittenInput, once: Option
 
 /// Get the decision on a message
 ///
-/// The entry of the ledger as it was hashed: facts, every rule that ran, the outcome, the remedy.
+/// The entry of the ledger as it was hashed: facts, every rule that ran, the outcome, the remedy. A seller sees of a
+/// buyer's message what each rule said, not what it looked at.
 #[utoipa::path(get, path = "/api/v1/messages/{message}/decision", params(("message" = String, Path, description = "Id of the message")),
     responses((status = 200, description = "The canonical entry", content_type = "application/json"), (status = 404, body = Problem)))]
 pub(crate) async fn get_decision(State(state): State<ApiState>, caller: Caller, Path(message): Path<String>) -> Result<Response, Problem> {
     let id: MessageId = parse_id(&message, "message")?;
     let missing = || Problem::missing("message");
     let found = state.ctx.store.find_message(id, &[]).await?.filter(|m| caller.may_see(m.message.seller));
-    found.ok_or_else(missing)?;
+    let is_buyers = found.ok_or_else(missing)?.message.author == Author::Party(Role::Buyer);
     let entry = operations::find_decision(&state.ctx, id).await?.ok_or_else(missing)?;
+    let entry = if is_buyers && caller.seller().is_some() { outline(&entry) } else { entry };
     Ok(([(header::CONTENT_TYPE, "application/json")], entry).into_response())
+}
+
+/// What a seller is told of the decision on a buyer's message: what each rule said, not what it looked at (B3).
+fn outline(entry: &str) -> String {
+    let whole: Value = serde_json::from_str(entry).unwrap_or_default();
+    let rules = whole["decision"]["rules"].as_array().into_iter().flatten();
+    let rules: Vec<Value> = rules.map(|r| json!({ "rule": r["rule"], "result": r["result"] })).collect();
+    let decision = json!({ "outcome": whole["decision"]["outcome"], "rule_set": whole["decision"]["rule_set"], "rules": rules });
+    json!({ "at": whole["at"], "decision": decision, "kind": whole["kind"], "message": whole["message"] }).to_string()
 }
 
 fn about_order(order: &Order) -> About {
@@ -398,9 +415,15 @@ fn once(caller: &Caller, headers: &HeaderMap) -> Result<Option<Once>, Problem> {
 
 /// The number of messages that the ETag of a conversation stands for.
 fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
-    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let number = value.to_str().ok().and_then(|v| v.trim().trim_matches('"').strip_prefix("m")?.parse().ok());
-    number
-        .map(Some)
-        .ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "invalid_etag", "If-Match is the ETag of the conversation as it was given"))
+    let Some(tag) = entity_tag(headers) else { return Ok(None) };
+    let number = tag.strip_prefix('m').and_then(|n| n.parse().ok());
+    let wrong = || Problem::new(StatusCode::BAD_REQUEST, "invalid_etag", "If-Match is the ETag of the conversation as it was given");
+    number.map(Some).ok_or_else(wrong)
+}
+
+/// The tag of If-Match (RFC 9110, section 13.1.1) without quotes; `*` asks for nothing, and a proxy that compresses
+/// may have made it a weak one.
+pub(crate) fn entity_tag(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::IF_MATCH)?.to_str().unwrap_or("none of ours").trim();
+    (value != "*").then(|| value.trim_start_matches("W/").trim_matches('"').to_owned())
 }

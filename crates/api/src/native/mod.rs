@@ -67,8 +67,7 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(seller::figures))
         .routes(routes!(seller::figures_messages))
         .routes(routes!(seller::get_preferences, seller::put_preferences))
-        .routes(routes!(seller::list_senders, seller::add_sender))
-        .routes(routes!(seller::remove_sender))
+        .routes(routes!(seller::list_senders, seller::add_sender, seller::remove_sender))
         .routes(routes!(seller::confirm_shipment))
 }
 

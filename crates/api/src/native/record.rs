@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use domain::message::Author;
 use domain::{BuyerId, ConversationId, MessageId, PairId, SellerId, Timestamp};
 use serde::Deserialize;
+use store::LedgerEntry;
 use utoipa::IntoParams;
 
 use crate::ApiState;
@@ -148,7 +149,8 @@ pub(crate) async fn get_message(
 
 /// List the ledger of a pair
 ///
-/// Oldest first; `after` is the number of the last entry that you have.
+/// Oldest first; `after` is the number of the last entry that you have. Of entries that are the buyer's own matter a
+/// seller sees the hashes alone: the chain can still be checked.
 #[utoipa::path(get, path = "/api/v1/pairs/{pair}/ledger", params(("pair" = String, Path, description = "Id of the pair"), PageQuery),
     responses((status = 200, body = Page<LedgerShape>), (status = 404, body = Problem)))]
 pub(crate) async fn list_ledger(
@@ -161,7 +163,19 @@ pub(crate) async fn list_ledger(
     let after: i64 = query.after.as_deref().map_or(Ok(0), |n| n.parse().map_err(|_| invalid_id("after")))?;
     let limit = limit(query.limit)?;
     let entries = operations::list_ledger(&state.ctx, pair.id, after.saturating_add(1), limit + 1).await?;
-    Ok(axum::Json(Page::cut(entries.iter().map(LedgerShape::from).collect(), limit, |e| e.number.to_string())))
+    let is_sellers = caller.seller().is_some();
+    let shape = |e: &LedgerEntry| if is_sellers && is_buyers_own(e) { LedgerShape::hidden(e) } else { LedgerShape::from(e) };
+    Ok(axum::Json(Page::cut(entries.iter().map(shape).collect(), limit, |e| e.number.to_string())))
+}
+
+/// What a seller is not told: that a buyer reported it (privacy W14), and what rules looked at in a buyer's message.
+fn is_buyers_own(entry: &LedgerEntry) -> bool {
+    let says = |what: &str| entry.entry.contains(what);
+    match entry.kind.as_str() {
+        "message.reported" => says("\"by\":\"buyer\""),
+        "message.decided" => says("\"author\":\"buyer\""),
+        _ => false,
+    }
 }
 
 pub(crate) async fn visible_conversation(state: &ApiState, caller: &Caller, id: &str) -> Result<domain::Conversation, Problem> {
@@ -190,6 +204,6 @@ pub(crate) fn parse_id<T: FromStr>(text: &str, what: &'static str) -> Result<T, 
     text.parse().map_err(|_| if what == "after" { invalid_id(what) } else { Problem::missing(what) })
 }
 
-fn invalid_id(what: &str) -> Problem {
+pub(crate) fn invalid_id(what: &str) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "invalid_query", format!("{what} is none that a page before gave"))
 }

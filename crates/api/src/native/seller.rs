@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::ApiState;
-use crate::native::messages::visible_order;
+use crate::native::messages::{entity_tag, visible_order};
 use crate::native::parties::marketplace_id;
-use crate::native::record::{limit, parse_id};
+use crate::native::record::{invalid_id, limit, parse_id};
 use crate::native::shapes::{Page, instant, read_instant};
 use crate::native::{Json, Query};
 use crate::problem::Problem;
@@ -203,7 +203,10 @@ pub(crate) async fn figures_messages(
     let after = query.after.as_deref().map(|id| parse_id(id, "after")).transpose()?;
     let limit = limit(query.limit)?;
     let figures = operations::response_figures(&state.ctx, seller.id, query.days.unwrap_or(30)).await?;
-    let begin = after.map_or(0, |after| figures.messages.iter().position(|m| m.id == after).map_or(figures.messages.len(), |at| at + 1));
+    let begin = match after {
+        Some(after) => figures.messages.iter().position(|m| m.id == after).ok_or_else(|| invalid_id("after"))? + 1,
+        None => 0,
+    };
     let page = figures.messages.iter().skip(begin).take(limit + 1).map(|m| JudgedShape {
         message: m.id.to_string(),
         conversation: m.conversation.to_string(),
@@ -259,8 +262,7 @@ pub(crate) async fn put_preferences(
 ) -> Result<Response, Problem> {
     let seller = visible_seller(&state, &caller, &marketplace, &id).await?;
     // A tag that cannot be ours matches no version.
-    let version = |tag: &HeaderValue| tag.to_str().ok().and_then(|t| t.trim().trim_matches('"').strip_prefix('v')?.parse().ok());
-    let seen = headers.get(header::IF_MATCH).map(|tag| version(tag).unwrap_or(-1));
+    let seen = entity_tag(&headers).map(|tag| tag.strip_prefix('v').and_then(|n| n.parse().ok()).unwrap_or(-1));
     let choice = SellerChoice::NotifyBlocked(input.notices.blocked_by_buyer);
     Ok(preferences(&operations::choose(&state.ctx, seller.id, seen, &choice).await?))
 }
@@ -338,16 +340,18 @@ pub(crate) async fn add_sender(
 }
 
 /// Remove an address that the seller added
-#[utoipa::path(delete, path = "/api/v1/marketplaces/{marketplace}/sellers/{id}/senders/{email}",
-    params(("marketplace" = String, Path, description = "Id of the marketplace"), ("id" = String, Path, description = "The shop's id of the seller"),
-        ("email" = String, Path, description = "The address")),
+///
+/// The address stands in the body, so that no proxy writes it to its log.
+#[utoipa::path(delete, path = "/api/v1/marketplaces/{marketplace}/sellers/{id}/senders", request_body = Sender,
+    params(("marketplace" = String, Path, description = "Id of the marketplace"), ("id" = String, Path, description = "The shop's id of the seller")),
     responses((status = 200, body = Senders), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(crate) async fn remove_sender(
     State(state): State<ApiState>,
     caller: Caller,
-    Path((marketplace, id, email)): Path<(String, String, String)>,
+    Path((marketplace, id)): Path<(String, String)>,
+    Json(input): Json<Sender>,
 ) -> Result<axum::Json<Senders>, Problem> {
-    change_senders(&state, &caller, (&marketplace, &id), SellerChoice::RemoveSender(email)).await
+    change_senders(&state, &caller, (&marketplace, &id), SellerChoice::RemoveSender(input.email)).await
 }
 
 async fn change_senders(

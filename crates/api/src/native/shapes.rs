@@ -193,12 +193,15 @@ pub(crate) struct LedgerShape {
     pub(crate) number: i64,
     /// Position in the seller's feed, from 1 without gaps.
     position: i64,
-    /// Its kind.
-    kind: String,
-    /// When.
-    at: String,
-    /// Canonical entry, the very text that was hashed.
-    entry: String,
+    /// Its kind; absent where it is the buyer's own matter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    /// When; absent likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<String>,
+    /// Canonical entry, the very text that was hashed; absent likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry: Option<String>,
     /// Salt in hex; absent after erasure.
     #[serde(skip_serializing_if = "Option::is_none")]
     salt: Option<String>,
@@ -208,15 +211,22 @@ pub(crate) struct LedgerShape {
     link: String,
 }
 
+impl LedgerShape {
+    /// The hashes alone.
+    pub(crate) fn hidden(e: &LedgerEntry) -> Self {
+        Self { kind: None, at: None, entry: None, salt: None, ..Self::from(e) }
+    }
+}
+
 impl From<&LedgerEntry> for LedgerShape {
     fn from(e: &LedgerEntry) -> Self {
         let hex = |octets: &[u8]| octets.iter().map(|b| format!("{b:02x}")).collect::<String>();
         Self {
             number: e.number,
             position: e.position,
-            kind: e.kind.clone(),
-            at: instant(e.at),
-            entry: e.entry.clone(),
+            kind: Some(e.kind.clone()),
+            at: Some(instant(e.at)),
+            entry: Some(e.entry.clone()),
             salt: e.salt.as_ref().map(|s| hex(s)),
             leaf: hex(&e.leaf),
             link: hex(&e.link),

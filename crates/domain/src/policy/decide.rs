@@ -22,7 +22,7 @@ pub fn decide(facts: &Facts, rules: &RuleSet, now: Timestamp) -> Decision {
     };
     let Run { ran, mut tell, mut counts, .. } = run;
     // RFC 3834, section 2: a machine is never answered, so what would be refused is only noted.
-    if facts.content.automatic && outcome == Outcome::Refuse && matches!(facts.author, Author::Party(_)) {
+    if facts.content.automatic && outcome == Outcome::Refuse && facts.author != Author::Stranger {
         (outcome, remedy) = (Outcome::Note, None);
     }
     if !outcome.passes() {

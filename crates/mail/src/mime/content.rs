@@ -78,10 +78,16 @@ impl Content {
         self.parts.iter().filter_map(|p| p.file.as_ref())
     }
 
-    /// The same without its files.
+    /// The same without the files at those places in [`Content::files`].
     #[must_use]
-    pub fn without_files(&self) -> Self {
-        Self { parts: self.parts.iter().filter(|p| p.file.is_none()).cloned().collect(), ..self.clone() }
+    pub fn without_files(&self, places: &[usize]) -> Self {
+        let mut place = 0;
+        let stays = move |part: &&Part| {
+            let goes = part.file.is_some() && places.contains(&place);
+            place += usize::from(part.file.is_some());
+            !goes
+        };
+        Self { parts: self.parts.iter().filter(stays).cloned().collect(), ..self.clone() }
     }
 }
 

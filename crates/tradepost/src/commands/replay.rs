@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use domain::Timestamp;
@@ -50,7 +51,7 @@ struct Found {
 pub(crate) async fn run(arguments: ReplayArguments) -> anyhow::Result<()> {
     let config = config::load(&arguments.config.config)?;
     let ctx = app::offline(&config).await?;
-    let tried = arguments.rules.as_deref().map(|path| app::rules(Some(path))).transpose()?;
+    let tried = arguments.rules.as_deref().map(|path| app::rules(Some(path)).map(Arc::new)).transpose()?;
     let wanted = |m: &&Marketplace| arguments.marketplace.as_deref().is_none_or(|name| m.id.as_str() == name);
     let marketplaces: Vec<&Marketplace> = ctx.settings.marketplaces.iter().filter(wanted).collect();
     if marketplaces.is_empty() {
@@ -70,11 +71,17 @@ pub(crate) async fn run(arguments: ReplayArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn one(ctx: &Context, m: &Marketplace, rules: &domain::policy::RuleSet, since: Timestamp, found: &mut Found) -> anyhow::Result<()> {
+async fn one(
+    ctx: &Context,
+    m: &Marketplace,
+    rules: &Arc<domain::policy::RuleSet>,
+    since: Timestamp,
+    found: &mut Found,
+) -> anyhow::Result<()> {
     let is_watched = std::io::stderr().is_terminal();
     let progress = |entries: u64| {
         if is_watched {
-            eprint!("\r{entries} decisions read");
+            eprint!("\r{entries} entries read");
         }
     };
     let seen = |r: Replayed| {
