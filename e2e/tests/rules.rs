@@ -333,6 +333,47 @@ fn pdf(size: usize) -> Vec<u8> {
     out
 }
 
+/// A PDF whose one object stream names the same large string three thousand times: 2 MB that become 6 GB.
+fn pdf_bomb() -> Vec<u8> {
+    let index: String = (10..3_010).map(|n| format!("{n} 0 ")).collect();
+    let body = format!("{index}({})", "a".repeat(2_000_000));
+    let stream = format!("<< /Type /ObjStm /N 3000 /First {} /Length {} >>\nstream\n{body}\nendstream", index.len(), body.len());
+    let objects = [
+        "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
+        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_owned(),
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] >>".to_owned(),
+        stream,
+    ];
+    let mut out = "%PDF-1.5\n".to_owned();
+    let mut table = String::new();
+    for (n, object) in (1..).zip(&objects) {
+        table.push_str(&format!("{:010} 00000 n \n", out.len()));
+        out.push_str(&format!("{n} 0 obj\n{object}\nendobj\n"));
+    }
+    let place = out.len();
+    let end = format!("xref\n0 5\n0000000000 65535 f \n{table}trailer\n<< /Size 5 /Root 1 0 R >>\nstartxref\n{place}\n%%EOF\n");
+    (out + &end).into_bytes()
+}
+
+#[test]
+fn a_document_that_overwhelms_its_reader_is_refused_and_harms_nobody() {
+    let s = Scene::plain(None);
+    let pair = s.service.put_pair(1);
+    let before = s.service.pid();
+    for _ in 0..2 {
+        let id = s.send(&pair.seller, &pair.buyer_alias, &with_file(&pair, "bomba.pdf", "application/pdf", &pdf_bomb()));
+        assert_eq!(s.remedy(&id), "remedy_attachments");
+    }
+    assert_says(&said(&s.world.nth(&pair.seller, 1)), &["- bomba.pdf: "]);
+    // The most that the service itself ever held.
+    let status = std::fs::read_to_string(format!("/proc/{before}/status")).unwrap();
+    let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap();
+    let peak_kib: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(peak_kib < 300_000, "{peak}");
+    s.mail(&pair.buyer, &pair.seller_alias, "Pregunta", "la pregunta");
+    assert_says(&said(&s.world.nth(&pair.seller, 2)), &["la pregunta"]);
+}
+
 fn with_file(pair: &Pair, name: &str, kind: &str, octets: &[u8]) -> String {
     let base64 = STANDARD.encode(octets);
     let lines: String = base64.as_bytes().chunks(76).map(|l| format!("{}\r\n", String::from_utf8_lossy(l))).collect();
