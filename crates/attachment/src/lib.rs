@@ -5,6 +5,8 @@
 
 mod kind;
 mod pdf;
+mod picture;
 
 pub use kind::{Fault, Kind, judge};
 pub use pdf::clean_pdf;
+pub use picture::clean_picture;

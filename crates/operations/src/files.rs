@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use attachment::{Fault, Kind, judge};
+use attachment::{Fault, Kind, clean_picture, judge};
 use domain::policy::{Channel, RefusedFile, RefusedFileCause, RuleSet};
 use mail::compose::FileContent;
 use mail::mime::{AttachedFile, Content, PartKind};
@@ -78,7 +78,10 @@ fn rebuild(file: &AttachedFile, clean: &CleanPdf) -> Result<Rebuilt, Fault> {
     Ok(match judge(&file.name, &file.media_type, &file.octets)? {
         Kind::Text => Rebuilt::Passes(FileContent::Text(decode(file)?)),
         Kind::Pdf => Rebuilt::Passes(FileContent::Octets(Kind::Pdf.media_type(), clean(&file.octets)?)),
-        other => Rebuilt::TakenOut(other),
+        kind => match clean_picture(kind, &file.octets) {
+            Some(clean) => Rebuilt::Passes(FileContent::Octets(kind.media_type(), clean?)),
+            None => Rebuilt::TakenOut(kind),
+        },
     })
 }
 

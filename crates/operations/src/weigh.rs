@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use domain::calendar::Day;
 use domain::conversation::{Conversation, Evidence, join};
+use domain::delivery::DeliveryState;
 use domain::message::{Author, Message};
 use domain::order::{mentioned, order_of_message};
 use domain::policy::{Channel, ContentFacts, Decision, Facts, ImportantMode, OrderFacts, RuleSet, decide, has_bracketed_word};
@@ -142,7 +143,10 @@ pub(crate) async fn weigh(ctx: &Context, m: &Incoming<'_>, now: Timestamp, pendi
         // What was refused is decided again: the writer may have waited until it passes.
         is_same && earlier.outcome.passes() && now.since(earlier.accepted_at) < within
     };
-    let repeats = pair.same_id.as_ref().filter(is_repeated).map(|earlier| earlier.id);
+    let repeats = match pair.same_id.as_ref().filter(is_repeated) {
+        Some(earlier) => arrived_or_will(ctx, earlier.id).await?,
+        None => None,
+    };
     let decision = decide(&facts, rules, now);
     let order = order.cloned();
     Ok(Weighed { pair, author, joined, order, files, facts, decision, fingerprint, day, repeats })
@@ -171,6 +175,12 @@ pub(crate) fn content_facts(
         suspicions: suspicions.unwrap_or_default(),
         is_empty: content.is_empty(),
     }
+}
+
+/// A message that may still arrive, or did. One that was given up is worth another try.
+async fn arrived_or_will(ctx: &Context, id: Id) -> Result<Option<Id>, StoreError> {
+    let delivery = ctx.store.find_message(id, &[]).await?.and_then(|m| m.delivery);
+    Ok(delivery.is_some_and(|d| d.state != DeliveryState::Bounced).then_some(id))
 }
 
 async fn count_orders(

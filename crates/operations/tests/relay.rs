@@ -137,7 +137,7 @@ async fn golden_messages() {
     let to_seller = w.handed().remove(0);
     golden("to_seller_es.eml", &to_seller);
     let tag = field(&to_seller, "Reply-To").split('+').nth(1).unwrap().split('@').next().unwrap().to_owned();
-    let files = "Subject: Re: [302-1] x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nVer nota.\r\n--b\r\nContent-Type: text/plain; name=nota.txt\r\nContent-Disposition: attachment\r\n\r\nowner1@shop.test\r\n--b\r\nContent-Type: image/png; name=\"Owner Surname.png\"\r\nContent-Transfer-Encoding: base64\r\n\r\niVBORw0KGgo=\r\n--b\r\nContent-Type: text/vcard\r\n\r\nEMAIL:owner1@shop.test\r\n--b--\r\n";
+    let files = "Subject: Re: [302-1] x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nVer nota.\r\n--b\r\nContent-Type: text/plain; name=nota.txt\r\nContent-Disposition: attachment\r\n\r\nowner1@shop.test\r\n--b\r\nContent-Type: image/tiff; name=\"Owner Surname.tif\"\r\nContent-Transfer-Encoding: base64\r\n\r\nSUkqAA==\r\n--b\r\nContent-Type: text/vcard\r\n\r\nEMAIL:owner1@shop.test\r\n--b--\r\n";
     w.write(Role::Seller, Some(&tag), files).await;
     golden("to_buyer_pt.eml", &w.handed().remove(0));
     w.write(Role::Buyer, Some(&tag), "To: friend@elsewhere.test\r\nSubject: Re: x\r\nMessage-ID: <m@buyer.test>\r\n\r\nok\r\n").await;

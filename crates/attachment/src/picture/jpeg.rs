@@ -1,0 +1,135 @@
+//! JPEG (ITU-T T.81, annex B): tables, frames and scans are copied; application segments and comments are not.
+
+use crate::picture::{exif, take};
+
+const SOI: u8 = 0xd8;
+const EOI: u8 = 0xd9;
+const SOS: u8 = 0xda;
+const APP0: u8 = 0xe0;
+const APP1: u8 = 0xe1;
+const APP14: u8 = 0xee;
+
+pub(super) fn clean(octets: &[u8]) -> Option<Vec<u8>> {
+    if take::<2>(octets, 0)? != [0xff, SOI] {
+        return None;
+    }
+    let mut kept = Vec::with_capacity(octets.len());
+    let mut head = vec![0xff, SOI];
+    let (mut orientation, mut scans) = (None, 0_usize);
+    let mut at = 2;
+    loop {
+        let marker = marker(octets, &mut at)?;
+        if marker == EOI {
+            break;
+        }
+        let length = usize::from(u16::from_be_bytes(take(octets, at)?));
+        let body = octets.get(at + 2..at.checked_add(length)?)?;
+        at += length;
+        match marker {
+            // Dimensions of a printed pixel; a thumbnail may follow them in the original.
+            APP0 if body.starts_with(b"JFIF\0") && body.len() >= 14 => {
+                segment(&mut head, APP0, &[&body[..12], &[0, 0]].concat());
+            }
+            APP1 if body.starts_with(b"Exif\0\0") => orientation = orientation.or_else(|| exif::orientation(&body[6..])),
+            // Says how the three colours are coded; without it they are shown wrong.
+            APP14 if body.starts_with(b"Adobe") && body.len() >= 12 => segment(&mut kept, APP14, &body[..12]),
+            // Quantisation, Huffman and arithmetic tables, restart intervals, frames of every coding.
+            0xc0..=0xcf | 0xdb | 0xdd | 0xdc => segment(&mut kept, marker, body),
+            SOS => {
+                segment(&mut kept, SOS, body);
+                scans += 1;
+                let end = end_of_scan(octets, at)?;
+                kept.extend_from_slice(&octets[at..end]);
+                at = end;
+            }
+            _ => {}
+        }
+    }
+    if scans == 0 {
+        return None;
+    }
+    if let Some(value) = orientation {
+        segment(&mut head, APP1, &[b"Exif\0\0".as_slice(), &exif::only_orientation(value)].concat());
+    }
+    head.extend_from_slice(&kept);
+    head.extend_from_slice(&[0xff, EOI]);
+    Some(head)
+}
+
+/// The next marker; fill octets before it are skipped (B.1.1.2).
+fn marker(octets: &[u8], at: &mut usize) -> Option<u8> {
+    if *octets.get(*at)? != 0xff {
+        return None;
+    }
+    while *octets.get(*at)? == 0xff {
+        *at += 1;
+    }
+    *at += 1;
+    Some(octets[*at - 1]).filter(|marker| *marker != 0)
+}
+
+/// Where the coded data of a scan ends: at a marker that is neither a stuffed octet nor a restart. A picture that was
+/// cut off ends where it was cut off.
+fn end_of_scan(octets: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    while let Some(found) = octets.get(at..)?.iter().position(|b| *b == 0xff) {
+        at += found;
+        match octets.get(at + 1) {
+            Some(0 | 0xd0..=0xd7) => at += 2,
+            Some(0xff) => at += 1,
+            Some(_) => return Some(at),
+            None => return None,
+        }
+    }
+    None
+}
+
+fn segment(out: &mut Vec<u8>, marker: u8, body: &[u8]) {
+    let length = u16::try_from(body.len() + 2).unwrap_or(u16::MAX);
+    out.extend_from_slice(&[0xff, marker]);
+    out.extend_from_slice(&length.to_be_bytes());
+    out.extend_from_slice(body);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picture(orientation: u8) -> Vec<u8> {
+        let mut out = vec![0xff, SOI];
+        segment(&mut out, APP0, b"JFIF\0\x01\x02\0\0\x48\0\x48\x01\x01Canary thumbnail");
+        segment(&mut out, APP1, &[b"Exif\0\0".as_slice(), &exif::only_orientation(orientation), b"Canary GPS"].concat());
+        segment(&mut out, APP1, b"http://ns.adobe.com/xap/1.0/\0<x>Canary</x>");
+        segment(&mut out, 0xfe, b"Canary comment");
+        segment(&mut out, 0xdb, &[7; 65]);
+        segment(&mut out, 0xc0, b"\x08\0\x01\0\x01\x01\x01\x11\0");
+        segment(&mut out, SOS, b"\x01\x01\0\0\x3f\0");
+        out.extend_from_slice(b"\x12\xff\0\x34\xff\xd0\x56");
+        segment(&mut out, 0xc4, b"table between scans");
+        segment(&mut out, SOS, b"\x01\x01\0\0\x3f\0");
+        out.extend_from_slice(b"\x78");
+        out.extend_from_slice(&[0xff, EOI]);
+        out.extend_from_slice(b"Canary after the end");
+        out
+    }
+
+    #[test]
+    fn metadata_goes_and_scans_stay() {
+        let clean = clean(&picture(6)).unwrap();
+        assert!(!clean.windows(6).any(|w| w == b"Canary"));
+        for kept in [b"\x12\xff\0\x34\xff\xd0\x56".as_slice(), b"table between scans", b"\x78\xff\xd9"] {
+            assert!(clean.windows(kept.len()).any(|w| w == kept));
+        }
+        let exif = clean.windows(6).position(|w| w == b"Exif\0\0").unwrap();
+        assert_eq!(exif::orientation(&clean[exif + 6..]), Some(6));
+        assert_eq!(super::clean(&clean).as_deref(), Some(clean.as_slice()), "cleaning twice changes nothing");
+        assert!(!super::clean(&picture(1)).unwrap().windows(4).any(|w| w == b"Exif"));
+    }
+
+    #[test]
+    fn what_is_cut_off_is_refused() {
+        let whole = picture(1);
+        let end = whole.windows(2).rposition(|w| w == [0xff, EOI]).unwrap();
+        assert!((2..end).all(|n| clean(&whole[..n]).is_none()));
+    }
+}
