@@ -256,7 +256,8 @@ struct Mail {
     reply_to: String,
     subject: String,
     when: String,
-    text: String,
+    /// The text in pieces, and whether a piece is a link of the service's own.
+    text: Vec<(String, bool)>,
     has_html: bool,
     html_url: String,
     source_url: String,
@@ -400,7 +401,7 @@ fn mail_view(started: &Started, person: &CastPerson, m: ReadMail, view: Option<S
         reply_to: m.reply_to,
         subject: m.subject,
         when: m.date,
-        text: m.text,
+        text: in_pieces(&m.text),
         has_html,
         html_url: format!("{base}/html"),
         source_url: format!("{base}/source"),
@@ -574,4 +575,22 @@ fn starting() -> Response {
 
 fn not_found() -> Response {
     (StatusCode::NOT_FOUND, "there is no such page; begin at /demo\n").into_response()
+}
+
+/// A text in pieces, the links of the service's own apart, so that they can be opened as a mail program opens them.
+fn in_pieces(text: &str) -> Vec<(String, bool)> {
+    let is_link = |word: &str| (word.starts_with("http://") || word.starts_with("https://")) && word.contains("/l/tpl1k");
+    let mut pieces: Vec<(String, bool)> = Vec::new();
+    for word in text.split_inclusive(char::is_whitespace) {
+        match pieces.last_mut() {
+            Some((before, false)) if !is_link(word) => before.push_str(word),
+            _ if is_link(word) => {
+                let link = word.trim_end();
+                pieces.push((link.to_owned(), true));
+                pieces.push((word[link.len()..].to_owned(), false));
+            }
+            _ => pieces.push((word.to_owned(), false)),
+        }
+    }
+    pieces
 }
