@@ -144,19 +144,12 @@ fn from_template(ctx: &Context, scene: Scene<'_>, input: &TemplateInput, faults:
         faults.push(InputError::new("template.id", "unknown_template", "there is no such template; GET …/templates lists them"));
         return None;
     };
-    if texts.template(&input.id, &scene.buyer.locale, site).is_some() && scene.order.is_none() && uses_order(&buyers.subject, &buyers.body)
-    {
+    if scene.order.is_none() && uses_order(&buyers.subject, &buyers.body) {
         faults.push(InputError::new("template.id", "needs_order", "this template names an order, and the message is about none"));
         return None;
     }
-    let items = scene.order.map(|o| o.items.iter().map(|i| i.title.as_str()).collect::<Vec<_>>().join(", ")).unwrap_or_default();
-    let built_in = [
-        ("business", scene.seller.business_name.as_str()),
-        ("buyer", scene.buyer.first_name.as_str()),
-        ("items", items.as_str()),
-        ("marketplace", scene.marketplace.name.as_str()),
-        ("order", scene.order.map_or("", |o| o.shop_id.as_str())),
-    ];
+    let items = scene.order.map(items_of).unwrap_or_default();
+    let built_in = built_in_fields(scene.marketplace, scene.seller, scene.buyer, scene.order, &items);
     let copy = |language: &str, (subject, text): (String, String)| Copy { language: language.to_owned(), subject, text };
     match (sellers.render(&built_in, &input.fields), buyers.render(&built_in, &input.fields)) {
         (Ok(seller), Ok(buyer)) => {
@@ -168,6 +161,28 @@ fn from_template(ctx: &Context, scene: Scene<'_>, input: &TemplateInput, faults:
             None
         }
     }
+}
+
+/// Titles of an order's items.
+pub(crate) fn items_of(order: &Order) -> String {
+    order.items.iter().map(|i| i.title.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// Values of the fields that fill themselves (`domain::templates::BUILT_IN`).
+pub(crate) fn built_in_fields<'a>(
+    marketplace: &'a Marketplace,
+    seller: &'a Seller,
+    buyer: &'a Buyer,
+    order: Option<&'a Order>,
+    items: &'a str,
+) -> [(&'static str, &'a str); 5] {
+    [
+        ("business", seller.business_name.as_str()),
+        ("buyer", buyer.first_name.as_str()),
+        ("items", items),
+        ("marketplace", marketplace.name.as_str()),
+        ("order", order.map_or("", |o| o.shop_id.as_str())),
+    ]
 }
 
 fn uses_order(subject: &str, body: &str) -> bool {

@@ -3,20 +3,18 @@
 use std::collections::BTreeMap;
 
 use domain::ledger;
-use domain::message::{Author, Message};
 use domain::policy::Outcome;
 use domain::{AliasState, Buyer, MarketplaceId, MessageId as Id, Order, OrderStatus, Pair, Role, Seller, Timestamp};
 use mail::Mailbox;
-use mail::compose::{Outgoing, compose};
-use store::{BodyKind, CommitError, CounterAdd, Entity, Guard, NewEntry, StoreError};
+use store::{CommitError, CounterAdd, Entity, Guard, NewEntry, StoreError};
 
-use crate::bodies;
-use crate::context::{Context, Marketplace, ReadyDelivery, TRIES};
+use crate::compose_template::{built_in_fields, items_of};
+use crate::context::{Context, Marketplace, TRIES};
 use crate::error::{InputError, OperationError};
 use crate::links::{LinkAction, mint};
-use crate::notices::{hash_and_size, queued};
+use crate::notices::{OwnMessage, hash_and_size, queue_own};
 use crate::record::{Batch, commit};
-use crate::{dates, relay, verp};
+use crate::verp;
 
 /// Most parcels of one order of which the buyer is told.
 const MAX_NOTICES: i64 = 10;
@@ -138,14 +136,8 @@ async fn notice(
     let Some((language, template)) = texts.template("shipping_notice", &p.buyer.locale, &marketplace.locale) else {
         return Err(StoreError::Corrupt("there is no template shipping_notice".to_owned()).into());
     };
-    let items = p.order.items.iter().map(|i| i.title.as_str()).collect::<Vec<_>>().join(", ");
-    let built_in = [
-        ("business", p.seller.business_name.as_str()),
-        ("buyer", p.buyer.first_name.as_str()),
-        ("items", items.as_str()),
-        ("marketplace", marketplace.name.as_str()),
-        ("order", p.order.shop_id.as_str()),
-    ];
+    let items = items_of(p.order);
+    let built_in = built_in_fields(marketplace, p.seller, p.buyer, Some(p.order), &items);
     let given = BTreeMap::from([("carrier".to_owned(), input.carrier.clone()), ("tracking".to_owned(), input.tracking_number.clone())]);
     let rendered = template.render(&built_in, &given);
     let (subject, mut text) = rendered.map_err(|_| StoreError::Corrupt("the template shipping_notice has other fields".to_owned()))?;
@@ -156,60 +148,35 @@ async fn notice(
     let alias = Mailbox::new(p.pair.alias_of(Role::Seller).as_str(), marketplace.domain.clone()).expect("aliases are local-parts");
     let link = mint(ctx, LinkAction::BuyerPreferences, id).map(|link| ctx.text(language, "link_preferences_buyer", &[("link", &link)]));
     let footer = ctx.text(language, "page_footer", &[("marketplace", &marketplace.name)]);
-    let outgoing = Outgoing {
+    let chain = (p.pair.id, p.seller.id);
+    let own = OwnMessage {
+        id,
+        marketplace,
+        chain,
+        conversation: None,
+        order: Some(p.order.id),
+        reason: Some("shipment"),
         from: (p.seller.business_name.clone(), alias),
         to: p.buyer.email.clone(),
-        reply_to: None,
-        subject: subject.clone(),
-        date: dates::rfc5322(now),
-        message_id: relay::fresh_id(ctx, marketplace),
-        in_reply_to: None,
-        references: Vec::new(),
-        // RFC 3834, section 5: nobody's vacation note answers it.
-        auto_submitted: Some("auto-generated"),
-        hostname: ctx.settings.hostname.clone(),
-        hops: 1,
+        reverse_path: Some(verp::reverse_path(ctx, id, &marketplace.domain)),
+        language,
+        subject,
         text: format!("{text}\n\n-- \n{footer}\n{}\n", link.unwrap_or_default()),
-        html: None,
-        files: Vec::new(),
-        boundary_seed: relay::seed(ctx),
-        language: language.to_owned(),
+        shown: text,
+        in_reply_to: None,
+        // Nobody's vacation note answers it.
+        auto_submitted: "auto-generated",
     };
-    let composed = compose(&outgoing);
-    let content = marketplace.signer.as_ref().map_or(composed.clone(), |s| s.sign(&composed, now.unix_seconds()));
-    let reverse_path = Some(verp::reverse_path(ctx, id, &marketplace.domain));
-    let stored = bodies::with_envelope(&reverse_path, &p.buyer.email, &content);
-    let view = format!("{subject}\n\n{text}");
-    let changes = &mut batch.changes;
-    bodies::seal(ctx, changes, id, now, &[(BodyKind::Outgoing, &stored), (BodyKind::View, view.as_bytes())]).await?;
-    changes.messages.push(Message {
-        id,
-        pair: p.pair.id,
-        seller: p.seller.id,
-        conversation: None,
-        author: Author::Tradepost,
-        rung: None,
-        order: Some(p.order.id),
-        reason: Some("shipment".to_owned()),
-        automatic: true,
-        fingerprint: None,
-        accepted_at: now,
-        outcome: Outcome::Notify,
-        original_id: None,
-        outgoing_id: Some(outgoing.message_id.clone()),
-        size_bytes: i64::try_from(content.len()).unwrap_or(i64::MAX),
-    });
-    changes.entries.push(NewEntry::new(
-        (p.pair.id, p.seller.id),
+    let ready = queue_own(ctx, &mut batch.changes, own, now).await?;
+    batch.changes.entries.push(NewEntry::new(
+        chain,
         Some(id),
         "shipment.confirmed",
         now,
         ctx.salt(),
-        [("order", Some(p.order.id.to_string().into())), ("outgoing", Some(hash_and_size(&content)))],
+        [("order", Some(p.order.id.to_string().into())), ("outgoing", Some(hash_and_size(&ready.content)))],
     ));
-    let delivery = queued(ctx, id, now);
-    changes.deliveries.push(delivery.clone());
     batch.outcomes.push(Outcome::Notify.as_str());
-    batch.ready.push(ReadyDelivery { delivery, reverse_path, recipient: p.buyer.email.clone(), content: content.into() });
+    batch.ready.push(ready);
     Ok(())
 }

@@ -52,6 +52,14 @@ pub struct Marketplace {
 }
 
 impl Marketplace {
+    /// A composed message as it leaves: signed where there is a key.
+    pub(crate) fn signed(&self, composed: Vec<u8>, now: Timestamp) -> Vec<u8> {
+        match &self.signer {
+            Some(signer) => signer.sign(&composed, now.unix_seconds()),
+            None => composed,
+        }
+    }
+
     /// The language in which a party of this site reads: the party's own where there is one, else the site's (D2).
     pub(crate) fn locale_of<'a>(&'a self, texts: &Texts, party: &'a str) -> &'a str {
         if is_same_language(texts.language_of(party), party) { party } else { &self.locale }
@@ -160,6 +168,13 @@ impl Context {
     #[must_use]
     pub fn text(&self, locale: &str, key: &str, fields: &[(&str, &str)]) -> String {
         self.settings.texts.text(locale, key, fields)
+    }
+
+    /// The first 128 bits of a MAC for one purpose.
+    pub(crate) fn short_mac(&self, purpose: &'static [u8], data: &[u8]) -> [u8; 16] {
+        let mut out = [0; 16];
+        out.copy_from_slice(&self.master_key.mac(purpose, data)[..16]);
+        out
     }
 
     pub(crate) fn salt(&self) -> [u8; 32] {

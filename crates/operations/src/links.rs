@@ -94,7 +94,5 @@ pub fn read_link(ctx: &Context, secret: &str) -> Option<Link> {
 }
 
 fn mac(ctx: &Context, payload: &[u8]) -> [u8; MAC_OCTETS] {
-    let mut out = [0; MAC_OCTETS];
-    out.copy_from_slice(&ctx.master_key.mac(b"tradepost/link/v1", payload)[..MAC_OCTETS]);
-    out
+    ctx.short_mac(b"tradepost/link/v1", payload)
 }

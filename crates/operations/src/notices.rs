@@ -6,10 +6,10 @@ use domain::delivery::{Delivery, DeliveryState};
 use domain::ledger::{self, Value};
 use domain::message::{Author, Message};
 use domain::policy::Outcome;
-use domain::{ConversationId, MessageId as Id, PairId, SellerId, Timestamp};
-use mail::Mailbox;
+use domain::{ConversationId, MessageId as Id, OrderId, PairId, SellerId, Timestamp};
 use mail::compose::{Outgoing, compose};
 use mail::mask::{Masking, mask_text};
+use mail::{Mailbox, ReversePath};
 use store::{BodyKind, Changes, CounterAdd, NewEntry, StoreError};
 
 use crate::advice::{Told, postmaster};
@@ -95,61 +95,112 @@ async fn compose_notice(
     let body = format!("{told}{links}");
     let is_refusal = n.told.code.starts_with("remedy_") || n.told.code == "notice_bounced";
     let subject_key = if is_refusal { "notice_subject_not_delivered" } else { "notice_subject_note" };
-    let outgoing = Outgoing {
-        from: (ctx.text(n.locale, "notice_name", &[("marketplace", &n.marketplace.name)]), postmaster(n.marketplace)),
-        to: n.to.clone(),
-        reply_to: None,
-        subject: ctx.text(n.locale, subject_key, &[]),
-        date: dates::rfc5322(now),
-        message_id: relay::fresh_id(ctx, n.marketplace),
-        in_reply_to: n.in_reply_to.clone(),
-        references: n.in_reply_to.clone().into_iter().collect(),
-        // RFC 3834, section 5.
-        auto_submitted: Some("auto-replied"),
-        hostname: ctx.settings.hostname.clone(),
-        hops: 1,
-        text: body,
-        html: None,
-        files: Vec::new(),
-        boundary_seed: relay::seed(ctx),
-        language: ctx.settings.texts.language_of(n.locale).to_owned(),
-    };
-    let composed = compose(&outgoing);
-    let content = n.marketplace.signer.as_ref().map_or(composed.clone(), |s| s.sign(&composed, now.unix_seconds()));
-    let message = Message {
-        id,
-        pair: n.pair,
-        seller: n.seller,
-        conversation: n.conversation,
-        author: Author::Tradepost,
-        rung: None,
-        order: None,
-        reason: None,
-        automatic: true,
-        fingerprint: None,
-        accepted_at: now,
-        outcome: Outcome::Notify,
-        original_id: None,
-        outgoing_id: Some(outgoing.message_id.clone()),
-        size_bytes: i64::try_from(content.len()).unwrap_or(i64::MAX),
-    };
-    let stored = bodies::with_envelope(&None, &n.to, &content);
     // The view may be read by the other side: the writer's own subject is masked in it, and the links are left out.
     let (mask, link) = (ctx.text(n.locale, "mask_address", &[]), ctx.text(n.locale, "mask_link", &[]));
-    let view = format!("{}\n\n{}", outgoing.subject, mask_text(&told, &Masking { mask: &mask, link: &link }).0);
-    bodies::seal(ctx, changes, id, now, &[(BodyKind::Outgoing, &stored), (BodyKind::View, view.as_bytes())]).await?;
-    changes.messages.push(message);
+    let own = OwnMessage {
+        id,
+        marketplace: n.marketplace,
+        chain: (n.pair, n.seller),
+        conversation: n.conversation,
+        order: None,
+        reason: None,
+        from: (ctx.text(n.locale, "notice_name", &[("marketplace", &n.marketplace.name)]), postmaster(n.marketplace)),
+        to: n.to.clone(),
+        reverse_path: None,
+        language: ctx.settings.texts.language_of(n.locale),
+        subject: ctx.text(n.locale, subject_key, &[]),
+        text: body,
+        shown: mask_text(&told, &Masking { mask: &mask, link: &link }).0,
+        in_reply_to: n.in_reply_to.clone(),
+        auto_submitted: "auto-replied",
+    };
+    let ready = queue_own(ctx, changes, own, now).await?;
     changes.entries.push(NewEntry::new(
         (n.pair, n.seller),
         Some(id),
         "notice.queued",
         now,
         ctx.salt(),
-        [("about", Some(n.about.to_string().into())), ("cause", Some(n.told.code.into())), ("outgoing", Some(hash_and_size(&content)))],
+        [
+            ("about", Some(n.about.to_string().into())),
+            ("cause", Some(n.told.code.into())),
+            ("outgoing", Some(hash_and_size(&ready.content))),
+        ],
     ));
-    let delivery = queued(ctx, id, now);
+    Ok(ready)
+}
+
+/// A message of ours to a party: a notice to a writer, or a shipping notice.
+pub(crate) struct OwnMessage<'a> {
+    pub(crate) id: Id,
+    pub(crate) marketplace: &'a Marketplace,
+    pub(crate) chain: (PairId, SellerId),
+    pub(crate) conversation: Option<ConversationId>,
+    pub(crate) order: Option<OrderId>,
+    pub(crate) reason: Option<&'a str>,
+    pub(crate) from: (String, Mailbox),
+    pub(crate) to: Mailbox,
+    pub(crate) reverse_path: ReversePath,
+    pub(crate) language: &'a str,
+    pub(crate) subject: String,
+    pub(crate) text: String,
+    /// The text as API and pages show it.
+    pub(crate) shown: String,
+    pub(crate) in_reply_to: Option<mail::MessageId>,
+    /// RFC 3834, section 5.
+    pub(crate) auto_submitted: &'static str,
+}
+
+/// Composes, signs and seals a message of ours and adds it with its delivery to the changes; the entry of the ledger
+/// is its caller's.
+pub(crate) async fn queue_own(
+    ctx: &Context,
+    changes: &mut Changes,
+    m: OwnMessage<'_>,
+    now: Timestamp,
+) -> Result<ReadyDelivery, StoreError> {
+    let view = format!("{}\n\n{}", m.subject, m.shown);
+    let outgoing = Outgoing {
+        from: m.from,
+        to: m.to.clone(),
+        reply_to: None,
+        subject: m.subject,
+        date: dates::rfc5322(now),
+        message_id: relay::fresh_id(ctx, m.marketplace),
+        references: m.in_reply_to.clone().into_iter().collect(),
+        in_reply_to: m.in_reply_to,
+        auto_submitted: Some(m.auto_submitted),
+        hostname: ctx.settings.hostname.clone(),
+        hops: 1,
+        text: m.text,
+        html: None,
+        files: Vec::new(),
+        boundary_seed: relay::seed(ctx),
+        language: m.language.to_owned(),
+    };
+    let content = m.marketplace.signed(compose(&outgoing), now);
+    let stored = bodies::with_envelope(&m.reverse_path, &m.to, &content);
+    bodies::seal(ctx, changes, m.id, now, &[(BodyKind::Outgoing, &stored), (BodyKind::View, view.as_bytes())]).await?;
+    changes.messages.push(Message {
+        id: m.id,
+        pair: m.chain.0,
+        seller: m.chain.1,
+        conversation: m.conversation,
+        author: Author::Tradepost,
+        rung: None,
+        order: m.order,
+        reason: m.reason.map(str::to_owned),
+        automatic: true,
+        fingerprint: None,
+        accepted_at: now,
+        outcome: Outcome::Notify,
+        original_id: None,
+        outgoing_id: Some(outgoing.message_id),
+        size_bytes: i64::try_from(content.len()).unwrap_or(i64::MAX),
+    });
+    let delivery = queued(ctx, m.id, now);
     changes.deliveries.push(delivery.clone());
-    Ok(ReadyDelivery { delivery, reverse_path: None, recipient: n.to.clone(), content: content.into() })
+    Ok(ReadyDelivery { delivery, reverse_path: m.reverse_path, recipient: m.to, content: content.into() })
 }
 
 /// A fresh delivery, leased to this process in the commit that makes it.

@@ -7,7 +7,7 @@ use domain::id::ConversationId;
 use domain::ledger::{Value, decision_value};
 use domain::message::{Author, Message};
 use domain::policy::{Channel, Count, Outcome};
-use domain::{MessageId as Id, Role, Tag, Timestamp};
+use domain::{MessageId as Id, PairId, Role, Tag, Timestamp};
 use mail::Mailbox;
 use store::{BodyKind, Changes, CommitError, ConversationTouch, CounterAdd, Entity, Guard, KnownId, NewEntry, StoreError};
 
@@ -19,7 +19,7 @@ use crate::metrics::Metrics;
 use crate::notices::{self, Notice, hash_and_size, queued};
 use crate::relay::{Relay, relay};
 use crate::verp;
-use crate::weigh::{Incoming, Weighed, automatic_key, buyer_key, hash_of_id, important_key, of_seller, once_key, sent_key};
+use crate::weigh::{Incoming, Weighed, automatic_key, buyer_key, hash_of_id, important_key, once_key, sent_key};
 
 /// Larger messages do not wait in memory: delivery reads them from the store.
 const MAX_HANDED_BYTES: usize = 256 << 10;
@@ -217,7 +217,7 @@ fn entries(
 
 /// What a message adds up to, with the bounds that must still hold.
 fn count(w: &Weighed, m: &Incoming<'_>, joined: Option<&Conversation>, now: Timestamp, counters: &mut Vec<CounterAdd>) {
-    let (pair, seller) = (w.pair.pair.id, of_seller(w.pair.pair.seller));
+    let (pair, seller) = (w.pair.pair.id, PairId::of_seller(w.pair.pair.seller));
     let mut add = |pair, key, amount, below| counters.push(CounterAdd { pair, key, amount, below });
     for count in &w.decision.counts {
         match count {

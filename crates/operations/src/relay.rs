@@ -99,11 +99,7 @@ pub(crate) fn relay(ctx: &Context, r: &Relay<'_>) -> Relayed {
         language: ctx.settings.texts.language_of(locale).to_owned(),
     };
     let view = format!("{subject}\n\n{}", said.join("\n\n"));
-    let composed = compose(&outgoing);
-    let content = match &r.marketplace.signer {
-        Some(signer) => signer.sign(&composed, r.now.unix_seconds()),
-        None => composed,
-    };
+    let content = r.marketplace.signed(compose(&outgoing), r.now);
     Relayed {
         recipient,
         outgoing_id: outgoing.message_id,

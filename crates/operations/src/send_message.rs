@@ -116,10 +116,10 @@ pub async fn send_message(ctx: &Context, about: &About, input: &WrittenInput, on
             }
             // Two answers at once: the second finds that the first was sent.
             let key = format!("answer/{id}/{seen}");
-            batch.changes.counters.push(CounterAdd { pair: prepared.target.pair, key, amount: 1, below: Some(1) });
-            if ctx.store.find_counter(prepared.target.pair, &format!("answer/{id}/{seen}")).await? > 0 {
+            if ctx.store.find_counter(prepared.target.pair, &key).await? > 0 {
                 return Err(OperationError::Changed.into());
             }
+            batch.changes.counters.push(CounterAdd { pair: prepared.target.pair, key, amount: 1, below: Some(1) });
         }
         let incoming = prepared.incoming();
         let weighed = weigh(ctx, &incoming, now, &[]).await?;
@@ -264,10 +264,7 @@ async fn guard_once(
 }
 
 fn once_hash(ctx: &Context, once: &Once, pair: PairId) -> [u8; 16] {
-    let mut out = [0; 16];
-    let data = [once.caller.as_bytes(), b"\0", pair.as_bytes(), once.key.as_bytes()].concat();
-    out.copy_from_slice(&ctx.master_key.mac(b"tradepost/once/v1", &data)[..16]);
-    out
+    ctx.short_mac(b"tradepost/once/v1", &[once.caller.as_bytes(), b"\0", pair.as_bytes(), once.key.as_bytes()].concat())
 }
 
 /// The decision that a message has, as it stands in the record.

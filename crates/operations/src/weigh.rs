@@ -117,8 +117,8 @@ pub(crate) async fn weigh(ctx: &Context, m: &Incoming<'_>, now: Timestamp, pendi
         reason: m.reason.to_owned(),
         reason_used: false,
         important_withdrawn: pair.seller.important_withdrawn,
-        important_today: counter(&pair.seller_counters, 1) + also(of_seller(pair.pair.seller), &important_key(day)),
-        sent_today: counter(&pair.seller_counters, 0) + also(of_seller(pair.pair.seller), &sent_key(day)),
+        important_today: counter(&pair.seller_counters, 1) + also(PairId::of_seller(pair.pair.seller), &important_key(day)),
+        sent_today: counter(&pair.seller_counters, 0) + also(PairId::of_seller(pair.pair.seller), &sent_key(day)),
         orders_in_window: None,
         resets_at: m.marketplace.calendar.next_day(now),
         buyer_sent_today: counter(&pair.pair_counters, 0),
@@ -243,9 +243,7 @@ fn fingerprint(ctx: &Context, content: &Content) -> [u8; 16] {
     for part in parts.into_iter().chain(content.files().map(|f| f.octets.as_slice())) {
         octets.extend_from_slice(&domain::ledger::hash(&[part]));
     }
-    let mut out = [0; 16];
-    out.copy_from_slice(&ctx.master_key.mac(b"tradepost/fingerprint/v1", &octets)[..16]);
-    out
+    ctx.short_mac(b"tradepost/fingerprint/v1", &octets)
 }
 
 /// Under which a Message-ID is known within its pair.
@@ -275,9 +273,4 @@ pub(crate) fn automatic_key(author: Author, conversation: Option<&Conversation>)
 
 pub(crate) fn once_key(reason: &str, order: OrderId) -> String {
     format!("once/{reason}/{order}")
-}
-
-/// Where the seller's counters stand.
-pub(crate) fn of_seller(seller: domain::SellerId) -> PairId {
-    PairId::of_seller(seller)
 }

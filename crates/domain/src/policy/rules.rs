@@ -14,6 +14,7 @@ use toml::Spanned;
 use crate::order::OrderStatus;
 use crate::policy::checks::Phrases;
 use crate::policy::reasons::Reason;
+use crate::texts::is_same_language;
 
 /// Version of the code that reads the rules: the same file under other code is another rule set.
 const ENGINE: &[u8] = b"tradepost rules 2";
@@ -238,7 +239,7 @@ impl RuleSet {
 
     /// The bracketed words that count on a marketplace of these languages; English counts everywhere.
     pub fn important_words_of<'a>(&'a self, languages: &'a [String]) -> impl Iterator<Item = &'a str> {
-        let counts = move |tag: &str| tag == "en" || languages.iter().any(|l| l.eq_ignore_ascii_case(tag) || base(l) == base(tag));
+        let counts = move |tag: &str| tag == "en" || languages.iter().any(|l| is_same_language(l, tag));
         self.important_words.iter().filter(move |(tag, _)| counts(tag)).flat_map(|(_, words)| words).map(String::as_str)
     }
 
@@ -382,10 +383,6 @@ fn window(window: &Spanned<[i64; 2]>, statuses: &[OrderStatus]) -> Result<(u32, 
 
 fn is_id(text: &str) -> bool {
     (1..=40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-}
-
-fn base(tag: &str) -> String {
-    tag.split('-').next().unwrap_or_default().to_ascii_lowercase()
 }
 
 #[cfg(test)]
