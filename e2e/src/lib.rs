@@ -7,6 +7,7 @@ pub mod dkim;
 pub mod http;
 pub mod load;
 pub mod peers;
+pub mod scene;
 pub mod service;
 pub mod world;
 

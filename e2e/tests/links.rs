@@ -3,87 +3,24 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods)] // Helpers of tests may panic and speak.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use e2e::eventually;
 use e2e::http::{Answer, request};
-use e2e::service::{Pair, Service, Setup};
-use e2e::world::{World, header, said};
+use e2e::scene::{Scene, letter, on_both};
+use e2e::service::{Pair, Service};
+use e2e::world::{header, said};
 use serde_json::{Value, json};
-use testkit::Postgres;
 
-/// On SQLite, then on PostgreSQL.
-fn on_both(test: impl Fn(Option<String>)) {
-    test(None);
-    let server = Postgres::start();
-    test(Some(server.url()));
-}
-
-struct Scene {
-    service: Service,
-    world: World,
-}
-
-impl Scene {
-    fn new(database: Option<String>) -> Self {
-        let world = World::new();
-        let service = Service::start(Setup { database, route: world.route(), dns: Some(world.dns), ..Setup::default() });
-        Self { service, world }
-    }
-
-    /// A pair whose seller reads `locale`.
-    fn pair(&self, n: usize, locale: &str) -> Pair {
-        let pair = self.service.put_pair(n);
-        self.service.put(&format!("/sellers/s{n}"), &json!({"locale": locale}));
-        pair
-    }
-
-    /// Sends what the relay takes, whatever the rules say of it; gives its id.
-    fn send(&self, from: &str, to: &str, octets: &str) -> String {
-        let e = self.world.send(self.service.smtp, from, &[to], octets.as_bytes());
-        assert!(e.is_accepted() && e.text.contains("accepted as "), "{} {}", e.code, e.text);
-        e.text.rsplit(' ').next().unwrap().to_owned()
-    }
-
-    fn mail(&self, from: &str, to: &str, subject: &str) -> String {
-        self.send(from, to, &letter(from, to, subject))
-    }
-
-    fn outcome(&self, id: &str) -> String {
-        self.service.decision(id)["outcome"].as_str().unwrap().to_owned()
-    }
-
-    /// Links of the nth mail of a mailbox.
-    fn links(&self, address: &str, n: usize) -> Vec<String> {
-        self.service.links(&said(&self.world.nth(address, n)))
-    }
-
-    /// Presses the button of a page.
-    fn press(&self, link: &str, form: &str) -> u16 {
-        self.service.page("POST", link, form).status
-    }
-
-    /// How a buyer's message stands in the figures of seller n.
-    fn standing(&self, n: usize, message: &str) -> String {
-        let list = self.service.get(&format!("/marketplaces/es/sellers/s{n}/figures/messages?days=7"));
-        let found = list["items"].as_array().unwrap().iter().find(|m| m["message"] == message);
-        found.unwrap_or_else(|| panic!("{message} is not in {list}"))["why"].as_str().unwrap().to_owned()
-    }
-}
-
-/// A mail with a Message-ID of its own.
-fn letter(from: &str, to: &str, subject: &str) -> String {
-    static NUMBER: AtomicUsize = AtomicUsize::new(0);
-    let n = NUMBER.fetch_add(1, Ordering::Relaxed);
-    format!("From: {from}\r\nTo: {to}\r\nSubject: {subject}\r\nMessage-ID: <n{n}@laptop.test>\r\n\r\nUnas palabras.\r\n")
+/// Any mail, where its words do not matter.
+fn any_letter(from: &str, to: &str, subject: &str) -> String {
+    letter(from, to, subject, "", "Unas palabras.")
 }
 
 #[test]
 fn shop_cannot_lift_the_buyers_choice() {
     on_both(|database| {
-        let s = Scene::new(database);
+        let s = Scene::plain(database);
         let pair = s.pair(1, "es");
-        s.mail(&pair.seller, &pair.buyer_alias, "Oferta");
+        s.mail(&pair.seller, &pair.buyer_alias, "Oferta", "Unas palabras.");
         let links = s.links(&pair.buyer, 1);
         assert_eq!(links.len(), 2, "report and preferences: {links:?}");
         let choice = links.iter().find(|l| s.service.page("GET", l, "").body.contains("name=\"opted_out\"")).unwrap();
@@ -92,7 +29,7 @@ fn shop_cannot_lift_the_buyers_choice() {
         assert_eq!((answer.status, answer.json()["code"].as_str()), (409, Some("opt_out_is_buyers_choice")), "{}", answer.body);
         let buyer = s.service.put("/buyers/b1", &json!({}));
         assert_eq!((&buyer["opted_out"], &buyer["opted_out_by"]), (&json!(true), &json!("buyer")));
-        let id = s.mail(&pair.seller, &pair.buyer_alias, "Oferta");
+        let id = s.mail(&pair.seller, &pair.buyer_alias, "Oferta", "Unas palabras.");
         assert_eq!(s.service.decision(&id)["remedy"], "remedy_opt_out");
         // Another body than the form's is no choice.
         assert_eq!((s.press(choice, ""), s.press(choice, "List-Unsubscribe=One-Click")), (503, 503));
@@ -100,7 +37,7 @@ fn shop_cannot_lift_the_buyers_choice() {
         // The buyer lifts it, with the same link.
         assert_eq!(s.press(choice, "save=1"), 200);
         assert_eq!(s.service.put("/buyers/b1", &json!({}))["opted_out"], false);
-        let id = s.mail(&pair.seller, &pair.buyer_alias, "Oferta");
+        let id = s.mail(&pair.seller, &pair.buyer_alias, "Oferta", "Unas palabras.");
         assert_eq!(s.outcome(&id), "relay");
         s.world.nth(&pair.buyer, 2);
     });
@@ -109,13 +46,13 @@ fn shop_cannot_lift_the_buyers_choice() {
 #[test]
 fn scanner_changes_nothing() {
     on_both(|database| {
-        let s = Scene::new(database);
+        let s = Scene::plain(database);
         let service = &s.service;
         let (open, refusing) = (s.pair(1, "es"), s.pair(2, "es"));
         service.put("/buyers/b2", &json!({"opted_out": true}));
-        s.mail(&open.buyer, &open.seller_alias, "Pregunta");
-        s.mail(&open.seller, &open.buyer_alias, "Oferta");
-        s.mail(&refusing.seller, &refusing.buyer_alias, "Oferta");
+        s.mail(&open.buyer, &open.seller_alias, "Pregunta", "Unas palabras.");
+        s.mail(&open.seller, &open.buyer_alias, "Oferta", "Unas palabras.");
+        s.mail(&refusing.seller, &refusing.buyer_alias, "Oferta", "Unas palabras.");
         // The record stands still once every delivery is noted.
         for (pair, deliveries) in [(&open, 2), (&refusing, 1)] {
             eventually("deliveries are noted", || (service.entries(pair, "delivery.attempted") == deliveries).then_some(()));
@@ -163,7 +100,7 @@ fn post_once(service: &Service, path: &str, key: &str, body: &Value) -> Answer {
 #[test]
 fn template_in_each_readers_language() {
     on_both(|database| {
-        let s = Scene::new(database);
+        let s = Scene::plain(database);
         let (en, es) = ("We would like to agree a delivery time with you", "Nos gustaría acordar con usted");
         let pt = "Gostaríamos de combinar com você";
         // Seller's and buyer's locale, what each reads, in which language, and whether the buyer's own was not at hand.
@@ -201,6 +138,43 @@ fn template_in_each_readers_language() {
     });
 }
 
+#[test]
+fn shipments_and_review_requests_are_told_once_in_the_buyers_language() {
+    on_both(|database| {
+        let s = Scene::plain(database);
+        let pair = s.pair(1, "es");
+        let order = format!("/marketplaces/es/orders/{}", pair.order);
+        let confirm = |number: &str| {
+            let body = json!({"carrier": "Correos", "tracking_number": number, "tracking_url": "https://track.test/1"});
+            s.service.api("POST", &format!("{order}/shipment"), &body)
+        };
+        let fault = confirm("buy now at shop@elsewhere.test");
+        assert_eq!((fault.status, &fault.json()["errors"][0]["field"]), (422, &json!("tracking_number")), "{}", fault.body);
+        for _ in 0..2 {
+            let answer = confirm("AB-123");
+            assert_eq!((answer.status, &answer.json()["status"]), (200, &json!("shipped")), "{}", answer.body);
+        }
+        let notice = s.world.nth(&pair.buyer, 1);
+        let text = said(&notice);
+        assert!(["Correos", "AB-123", "https://track.test/1", "pedido"].iter().all(|part| text.contains(part)), "{text}");
+        assert_eq!(header(&notice, "Auto-Submitted"), "auto-generated");
+        assert!(header(&notice, "From").contains(&pair.seller_alias), "an answer reaches the seller");
+
+        let ask = || s.service.api("POST", &format!("{order}/solicitation"), &Value::Null);
+        assert_eq!(ask().json()["code"], "remedy_reason", "not delivered yet");
+        let days_ago = |days: i64| (jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * days)).to_string();
+        s.service.put(&format!("/orders/{}", pair.order), &json!({"status": "delivered", "delivered_at": days_ago(4)}));
+        assert_eq!(ask().json()["code"], "remedy_reason", "too early");
+        s.service.put(&format!("/orders/{}", pair.order), &json!({"delivered_at": days_ago(10)}));
+        let answer = ask();
+        assert_eq!((answer.status, &answer.json()["copies"]["buyer"]["language"]), (201, &json!("pt-BR")), "{}", answer.body);
+        s.world.nth(&pair.buyer, 2);
+        let again = ask();
+        assert_eq!((again.status, &again.json()["code"]), (422, &json!("remedy_reason")), "once an order");
+        assert_eq!(s.world.mailboxes.count(&pair.buyer), 2);
+    });
+}
+
 /// The rules of a decision with what each said.
 fn results(decision: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -210,14 +184,15 @@ fn results(decision: &Value) -> Vec<(String, String)> {
 #[test]
 fn decide_and_replay_agree() {
     on_both(|database| {
-        let s = Scene::new(database);
+        let s = Scene::plain(database);
         let pairs: Vec<Pair> = (1..=4).map(|n| s.pair(n, "es")).collect();
         for n in 1..=3 {
             s.service.put(&format!("/buyers/b{n}"), &json!({"opted_out": true}));
         }
         s.service.put(&format!("/orders/{}", pairs[2].order), &json!({"items": [{"title": "Silla", "category": "custom"}]}));
-        let by_seller =
-            |pair: &Pair, subject: &str| (pair.seller.clone(), pair.buyer_alias.clone(), letter(&pair.seller, &pair.buyer_alias, subject));
+        let by_seller = |pair: &Pair, subject: &str| {
+            (pair.seller.clone(), pair.buyer_alias.clone(), any_letter(&pair.seller, &pair.buyer_alias, subject))
+        };
         let file = "MIME-Version: 1.0\r\nContent-Type: application/octet-stream; name=\"x.exe\"\r\n\r\nMZ";
         let (seller, alias, plain) = by_seller(&pairs[3], "Programa");
         let cases = [
@@ -226,7 +201,7 @@ fn decide_and_replay_agree() {
             (by_seller(&pairs[2], "Medidas"), "relay", None),
             ((seller, alias, plain.replace("\r\n\r\n", &format!("\r\n{file}"))), "refuse", Some("remedy_attachments")),
             (
-                (pairs[3].buyer.clone(), pairs[3].seller_alias.clone(), letter(&pairs[3].buyer, &pairs[3].seller_alias, "Pregunta")),
+                (pairs[3].buyer.clone(), pairs[3].seller_alias.clone(), any_letter(&pairs[3].buyer, &pairs[3].seller_alias, "Pregunta")),
                 "relay",
                 None,
             ),
@@ -273,12 +248,12 @@ fn decide_and_replay_agree() {
 #[test]
 fn figures_count_and_explain() {
     on_both(|database| {
-        let s = Scene::new(database);
+        let s = Scene::plain(database);
         let pair = s.pair(1, "es");
         let figures = || s.service.get("/marketplaces/es/sellers/s1/figures?days=7");
-        let answered = s.mail(&pair.buyer, &pair.seller_alias, "Pregunta");
+        let answered = s.mail(&pair.buyer, &pair.seller_alias, "Pregunta", "Unas palabras.");
         let reply_to = header(&s.world.nth(&pair.seller, 1), "Reply-To");
-        s.mail(&pair.seller, reply_to.rsplit('<').next().unwrap().trim_end_matches('>'), "Re: Pregunta");
+        s.mail(&pair.seller, reply_to.rsplit('<').next().unwrap().trim_end_matches('>'), "Re: Pregunta", "Unas palabras.");
         // Counted once the answer is delivered.
         eventually("the answer counts", || (s.standing(1, &answered) == "answered_in_time").then_some(()));
         let got = figures();
@@ -287,8 +262,10 @@ fn figures_count_and_explain() {
         }
         assert!(got["in_time_percent"] == 100.0 && got["average_seconds"].as_u64().unwrap() < 60, "{got}");
 
-        let (settled, reported) =
-            (s.mail(&pair.buyer, &pair.seller_alias, "Gracias"), s.mail(&pair.buyer, &pair.seller_alias, "Publicidad"));
+        let (settled, reported) = (
+            s.mail(&pair.buyer, &pair.seller_alias, "Gracias", "Unas palabras."),
+            s.mail(&pair.buyer, &pair.seller_alias, "Publicidad", "Unas palabras."),
+        );
         assert_eq!((s.standing(1, &settled).as_str(), &figures()["pending"]), ("pending", &json!(2)));
         let say = |id: &str, what: &str, body: &Value| s.service.api("POST", &format!("/messages/{id}/{what}"), body);
         let first = say(&settled, "no-response", &Value::Null);
@@ -311,7 +288,7 @@ fn figures_count_and_explain() {
 #[test]
 fn no_response_and_report_by_link() {
     on_both(|database| {
-        let mut s = Scene::new(database);
+        let mut s = Scene::plain(database);
         let cases = [
             ("en", "No response needed: ", "Report this message: "),
             ("es", "No necesita respuesta: ", "Denunciar este mensaje: "),
@@ -326,14 +303,14 @@ fn no_response_and_report_by_link() {
                 let behind = text.split_once(words).unwrap_or_else(|| panic!("no {words:?} in {text}")).1;
                 s.service.links(behind).swap_remove(0)
             };
-            let settled = s.mail(&pair.buyer, &pair.seller_alias, "Gracias");
+            let settled = s.mail(&pair.buyer, &pair.seller_alias, "Gracias", "Unas palabras.");
             let no_response = link(1, no_response);
             assert_eq!((s.press(&no_response, ""), s.press(&no_response, "")), (200, 200), "twice is harmless");
             assert_eq!(s.standing(n, &settled), "no_response_needed");
             let conversations = s.service.get(&format!("/pairs/{}/conversations", pair.id));
             assert_eq!(conversations["items"][0]["response_needed"], false);
 
-            let reported = s.mail(&pair.buyer, &pair.seller_alias, "Publicidad");
+            let reported = s.mail(&pair.buyer, &pair.seller_alias, "Publicidad", "Unas palabras.");
             let report = link(2, report);
             assert_eq!((s.press(&report, ""), s.press(&report, "reason=dislike")), (422, 422), "a report needs a reason");
             assert_eq!(s.standing(n, &reported), "pending");
@@ -341,7 +318,7 @@ fn no_response_and_report_by_link() {
             assert_eq!(s.standing(n, &reported), "reported");
 
             // The buyer's own link, below the seller's mail.
-            s.mail(&pair.seller, &pair.buyer_alias, "Oferta");
+            s.mail(&pair.seller, &pair.buyer_alias, "Oferta", "Unas palabras.");
             let flag = s.links(&pair.buyer, 1).swap_remove(0);
             assert_eq!(s.press(&flag, "reason=abusive"), 200);
             assert_eq!((s.service.entries(&pair, "message.no_response"), s.service.entries(&pair, "message.reported")), (1, 2));

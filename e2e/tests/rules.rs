@@ -5,81 +5,16 @@
 
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use e2e::eventually;
 use e2e::load::{self, Job};
+use e2e::scene::{Scene, letter, on_both};
 use e2e::service::{Pair, Service, Setup};
-use e2e::world::{World, header, said};
+use e2e::world::{header, said};
 use sandbox::StoredMail;
 use serde_json::{Value, json};
-use testkit::Postgres;
-
-/// On SQLite, then on PostgreSQL.
-fn on_both(test: impl Fn(Option<String>)) {
-    test(None);
-    let server = Postgres::start();
-    test(Some(server.url()));
-}
-
-struct Scene {
-    service: Service,
-    world: World,
-}
-
-impl Scene {
-    fn new(setup: Setup) -> Self {
-        let world = World::new();
-        let service = Service::start(Setup { route: world.route(), dns: Some(world.dns), ..setup });
-        Self { service, world }
-    }
-
-    fn plain(database: Option<String>) -> Self {
-        Self::new(Setup { database, ..Setup::default() })
-    }
-
-    /// A seller who reads `locale`, and a buyer who wants no unsolicited mail.
-    fn refusing(&self, n: usize, locale: &str) -> Pair {
-        let pair = self.service.put_pair(n);
-        self.service.put(&format!("/sellers/s{n}"), &json!({"locale": locale}));
-        self.service.put(&format!("/buyers/b{n}"), &json!({"opted_out": true}));
-        pair
-    }
-
-    /// Sends what the relay takes, whatever the rules say of it; gives its id.
-    fn send(&self, from: &str, to: &str, octets: &str) -> String {
-        let e = self.world.send(self.service.smtp, from, &[to], octets.as_bytes());
-        assert!(e.is_accepted() && e.text.contains("accepted as "), "{} {}", e.code, e.text);
-        e.text.rsplit(' ').next().unwrap().to_owned()
-    }
-
-    fn mail(&self, from: &str, to: &str, subject: &str, text: &str) -> String {
-        self.send(from, to, &letter(from, to, subject, "", text))
-    }
-
-    /// The remedy of a refusal; empty for what was relayed.
-    fn remedy(&self, id: &str) -> String {
-        let decision = self.service.decision(id);
-        assert_eq!(decision["outcome"], if decision["remedy"].is_null() { "relay" } else { "refuse" }, "{decision}");
-        decision["remedy"].as_str().unwrap_or_default().to_owned()
-    }
-
-    /// What a rule said; empty if it did not run.
-    fn result(&self, id: &str, rule: &str) -> String {
-        let decision = self.service.decision(id);
-        let found = decision["rules"].as_array().unwrap().iter().find(|r| r["rule"] == rule);
-        found.and_then(|r| r["result"].as_str()).unwrap_or_default().to_owned()
-    }
-}
-
-/// A mail with a Message-ID of its own; `more` are further fields.
-fn letter(from: &str, to: &str, subject: &str, more: &str, text: &str) -> String {
-    static NUMBER: AtomicUsize = AtomicUsize::new(0);
-    let n = NUMBER.fetch_add(1, Ordering::Relaxed);
-    format!("From: {from}\r\nTo: {to}\r\nSubject: {subject}\r\nMessage-ID: <n{n}@laptop.test>\r\n{more}\r\n{text}\r\n")
-}
 
 fn encoded(subject: &str) -> String {
     format!("=?utf-8?B?{}?=", STANDARD.encode(subject))
@@ -435,6 +370,21 @@ fn attachments_pass_or_are_refused_with_words() {
             assert_eq!(s.service.messages(&pair).len(), 1, "sent once");
         }
     });
+}
+
+#[test]
+fn pictures_arrive_without_their_metadata() {
+    let s = Scene::plain(None);
+    let pair = s.service.put_pair(1);
+    let head = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff".as_slice();
+    let image = b"\x2c\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0\x3b".as_slice();
+    let with_comment = [head, b"\x21\xfe\x06Canary\0", image, b"Canary"].concat();
+    s.send(&pair.seller, &pair.buyer_alias, &with_file(&pair, "foto.gif", "image/gif", &with_comment));
+    let got = s.world.nth(&pair.buyer, 1);
+    assert_eq!(files(&got), [("foto.gif".to_owned(), "image/gif".to_owned())]);
+    let message = mail::mime::parse(&got.octets).unwrap();
+    let picture = message.entities.iter().find(|e| e.media_type == "image/gif").map(mail::mime::decode_transfer);
+    assert_eq!(picture.unwrap(), [head, image].concat());
 }
 
 #[test]
