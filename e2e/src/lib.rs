@@ -8,7 +8,9 @@ pub mod http;
 pub mod load;
 pub mod peers;
 pub mod scene;
+pub mod seek;
 pub mod service;
+pub mod vectors;
 pub mod world;
 
 use std::path::PathBuf;

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 
 /// A file that shows that a package is there, and its name.
-const NEEDED: [(&str, &str); 12] = [
+const NEEDED: [(&str, &str); 20] = [
     ("/usr/lib/postfix/sbin/master", "postfix"),
     ("/usr/sbin/dovecot", "dovecot-core"),
     ("/usr/lib/dovecot/imap", "dovecot-imapd"),
@@ -20,6 +20,15 @@ const NEEDED: [(&str, &str); 12] = [
     ("/usr/lib/postgresql", "postgresql"),
     // A clock that is ahead.
     ("/usr/bin/faketime", "faketime"),
+    // Second readers of files.
+    ("/usr/bin/exiftool", "libimage-exiftool-perl"),
+    ("/usr/share/perl5/Archive/Zip.pm", "libarchive-zip-perl"),
+    ("/usr/bin/pdfinfo", "poppler-utils"),
+    ("/usr/bin/catdoc", "catdoc"),
+    ("/usr/lib/python3/dist-packages/PIL/__init__.py", "python3-pil"),
+    ("/usr/lib/python3/dist-packages/pypdf/__init__.py", "python3-pypdf"),
+    ("/usr/lib/python3/dist-packages/docx/__init__.py", "python3-docx"),
+    ("/usr/lib/python3/dist-packages/olefile/__init__.py", "python3-olefile"),
 ];
 
 /// Keeps the packages from starting services, making a database cluster or asking questions.

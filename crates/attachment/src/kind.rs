@@ -69,7 +69,41 @@ impl Kind {
         matches!(self, Self::Jpeg | Self::Gif | Self::Tiff | Self::Bmp | Self::Png)
     }
 
-    fn of_extension(extension: &str) -> Option<Self> {
+    /// The usual extension, without dot.
+    #[must_use]
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Text => "txt",
+            Self::Pdf => "pdf",
+            Self::Doc => "doc",
+            Self::Docx => "docx",
+            Self::Jpeg => "jpg",
+            Self::Gif => "gif",
+            Self::Tiff => "tiff",
+            Self::Bmp => "bmp",
+            Self::Png => "png",
+        }
+    }
+
+    /// A name for a file that has none.
+    #[must_use]
+    pub fn plain_name(self) -> &'static str {
+        match self {
+            Self::Text => "file.txt",
+            Self::Pdf => "file.pdf",
+            Self::Doc => "file.doc",
+            Self::Docx => "file.docx",
+            Self::Jpeg => "picture.jpg",
+            Self::Gif => "picture.gif",
+            Self::Tiff => "picture.tiff",
+            Self::Bmp => "picture.bmp",
+            Self::Png => "picture.png",
+        }
+    }
+
+    /// Of an extension, without dot, in any case.
+    #[must_use]
+    pub fn of_extension(extension: &str) -> Option<Self> {
         Some(match extension.to_ascii_lowercase().as_str() {
             "txt" => Self::Text,
             "pdf" => Self::Pdf,
@@ -117,7 +151,7 @@ impl Kind {
             Some(Self::Bmp)
         } else if starts(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {
             Some(Self::Doc)
-        } else if starts(b"PK\x03\x04") && holds(octets, b"word/document.xml") {
+        } else if starts(b"PK\x03\x04") && holds(octets, b"word/") {
             Some(Self::Docx)
         } else if holds(&octets[..octets.len().min(PDF_MARK_WITHIN)], b"%PDF-") {
             Some(Self::Pdf)
@@ -129,7 +163,8 @@ impl Kind {
     }
 }
 
-/// What a file is, if it may pass. `name` is as the writer gave it, `media_type` as declared.
+/// What a file is by its first octets and marks, if it may pass; what is within is seen when it is rebuilt. `name` is as the
+/// writer gave it, `media_type` as declared.
 ///
 /// # Errors
 /// The `Fault` that its writer is told.
@@ -154,8 +189,6 @@ pub fn judge(name: &str, media_type: &str, octets: &[u8]) -> Result<Kind, Fault>
     match content {
         Some(Kind::Doc) if holds(octets, &utf16("EncryptedPackage")) => Err(Fault::Encrypted),
         Some(kind) if kind != claimed => Err(Fault::Disagreement),
-        Some(Kind::Doc) if holds(octets, &utf16("_VBA_PROJECT")) => Err(Fault::Macros),
-        Some(Kind::Docx) if holds(octets, b"vbaProject") => Err(Fault::Macros),
         Some(kind) => Ok(kind),
         None => Err(Fault::Disagreement),
     }
@@ -195,14 +228,12 @@ mod tests {
     }
 
     #[test]
-    fn macros_and_locks_are_seen_behind_any_name() {
+    fn locks_are_seen_behind_any_name() {
         let with = |mark: &[u8]| [b"PK\x03\x04 word/document.xml ".as_slice(), mark].concat();
         assert_eq!(judge("a.docx", "", &with(b"")), Ok(Kind::Docx));
-        assert_eq!(judge("a.docx", "", &with(b"word/vbaProject.bin")), Err(Fault::Macros));
         assert_eq!(judge("a.docm", "", &with(b"")), Err(Fault::Macros));
         let ole = |name: &str| [b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".to_vec(), utf16(name)].concat();
         assert_eq!(judge("a.doc", "", &ole("WordDocument")), Ok(Kind::Doc));
-        assert_eq!(judge("a.doc", "", &ole("_VBA_PROJECT")), Err(Fault::Macros));
         assert_eq!(judge("a.docx", "", &ole("EncryptedPackage")), Err(Fault::Encrypted));
     }
 }

@@ -4,9 +4,10 @@
 //! The library that reads it bounds neither memory nor time: callers with documents of strangers run this in a
 //! process of its own.
 
-use lopdf::{Dictionary, Document, Object};
+use lopdf::{Dictionary, Document, Object, Stream};
 
-use crate::kind::Fault;
+use crate::kind::{Fault, Kind};
+use crate::picture::clean_picture;
 
 /// Keys of dictionaries that hold metadata, programs or other files (ISO 32000-1, sections 7.11, 12.6, 12.8, 14.3).
 const REMOVED: [&[u8]; 22] = [
@@ -33,16 +34,64 @@ const REMOVED: [&[u8]; 22] = [
     b"Next",
     b"PresSteps",
 ];
+/// Longest picture that is taken out of another coding.
+const MAX_IMAGE_BYTES: usize = 32 << 20;
 /// Of a signature: who signed, where, and the certificate (12.8.1, table 252).
 const OF_SIGNATURE: [&[u8]; 9] = [b"Name", b"ContactInfo", b"Location", b"Reason", b"Contents", b"Cert", b"M", b"Prop_Build", b"Reference"];
 /// Of an annotation: who made it and when (12.5.2, table 164).
 const OF_ANNOTATION: [&[u8]; 4] = [b"T", b"M", b"CreationDate", b"NM"];
 
+/// Keys of the catalogue (7.7.2, table 28) and of a page (7.7.3.3, table 30) that show the document. Programs put entries of
+/// their own beside them.
+const OF_CATALOG: [&[u8]; 19] = [
+    b"Type",
+    b"Version",
+    b"Extensions",
+    b"Pages",
+    b"PageLabels",
+    b"Names",
+    b"Dests",
+    b"ViewerPreferences",
+    b"PageLayout",
+    b"PageMode",
+    b"Outlines",
+    b"Threads",
+    b"StructTreeRoot",
+    b"MarkInfo",
+    b"Lang",
+    b"OCProperties",
+    b"AcroForm",
+    b"Requirements",
+    b"NeedsRendering",
+];
+const OF_PAGE: [&[u8]; 20] = [
+    b"Type",
+    b"Parent",
+    b"Resources",
+    b"MediaBox",
+    b"CropBox",
+    b"BleedBox",
+    b"TrimBox",
+    b"ArtBox",
+    b"BoxColorInfo",
+    b"Contents",
+    b"Rotate",
+    b"Group",
+    b"B",
+    b"Dur",
+    b"Annots",
+    b"StructParents",
+    b"SeparationInfo",
+    b"Tabs",
+    b"UserUnit",
+    b"VP",
+];
+
 /// Rewrites a PDF; gives the new file.
 ///
 /// # Errors
 /// `Encrypted`, or `Unreadable` for what no reader of ours understands.
-pub fn clean_pdf(octets: &[u8]) -> Result<Vec<u8>, Fault> {
+pub(crate) fn clean_pdf(octets: &[u8]) -> Result<Vec<u8>, Fault> {
     let mut document = Document::load_mem(octets).map_err(|e| match e {
         lopdf::Error::InvalidPassword | lopdf::Error::Decryption(_) | lopdf::Error::UnsupportedSecurityHandler(_) => Fault::Encrypted,
         _ => Fault::Unreadable,
@@ -59,6 +108,9 @@ pub fn clean_pdf(octets: &[u8]) -> Result<Vec<u8>, Fault> {
     document.trailer.set("Root", root);
     for object in document.objects.values_mut() {
         strip(object, 0);
+        if let Object::Stream(stream) = object {
+            clean_image(stream);
+        }
     }
     // Whatever is no longer named is not written.
     document.prune_objects();
@@ -85,6 +137,13 @@ fn strip(object: &mut Object, depth: usize) {
         return;
     }
     REMOVED.iter().for_each(|key| drop(dictionary.remove(key)));
+    for (kind, kept) in [(b"Catalog".as_slice(), OF_CATALOG.as_slice()), (b"Page", OF_PAGE.as_slice())] {
+        if names(dictionary, b"Type", &[kind]) {
+            let others: Vec<Vec<u8>> =
+                dictionary.iter().map(|(key, _)| key.clone()).filter(|key| !kept.contains(&key.as_slice())).collect();
+            others.iter().for_each(|key| drop(dictionary.remove(key)));
+        }
+    }
     if names(dictionary, b"Type", &[b"Sig", b"DocTimeStamp"]) || (dictionary.has(b"ByteRange") && dictionary.has(b"Contents")) {
         OF_SIGNATURE.iter().for_each(|key| drop(dictionary.remove(key)));
     }
@@ -95,6 +154,55 @@ fn strip(object: &mut Object, depth: usize) {
         OF_ANNOTATION.iter().for_each(|key| drop(dictionary.remove(key)));
     }
     dictionary.iter_mut().for_each(|(_, value)| strip(value, depth + 1));
+}
+
+/// A picture within the document brings its own metadata: JPEG segments (7.4.8), boxes of JPEG 2000 (7.4.9).
+fn clean_image(stream: &mut Stream) {
+    let Ok(filters) = stream.filters().map(|f| f.iter().map(|f| f.to_vec()).collect::<Vec<_>>()) else { return };
+    let clean = match filters.iter().map(Vec::as_slice).collect::<Vec<_>>().as_slice() {
+        [b"DCTDecode" | b"DCT"] => Some(clean_jpeg(&stream.content)),
+        [b"JPXDecode"] => Some(without_boxes(&stream.content)),
+        // Another coding around it: nothing is seen through it, so that it is taken off where that is possible.
+        [.., b"DCTDecode" | b"DCT"] => {
+            let plain = outer_decoded(stream, &filters).unwrap_or_default();
+            stream.dict.set("Filter", Object::Name(b"DCTDecode".to_vec()));
+            stream.dict.remove(b"DecodeParms");
+            Some(clean_jpeg(&plain))
+        }
+        _ => None,
+    };
+    if let Some(clean) = clean {
+        stream.set_content(clean);
+    }
+}
+
+/// Some programs leave the end marker out; what is no picture at all is left empty.
+fn clean_jpeg(octets: &[u8]) -> Vec<u8> {
+    let ended = || clean_picture(Kind::Jpeg, &[octets, b"\xff\xd9"].concat());
+    clean_picture(Kind::Jpeg, octets).or_else(|_| ended()).unwrap_or_default()
+}
+
+/// The content after all filters but the last.
+fn outer_decoded(stream: &Stream, filters: &[Vec<u8>]) -> Option<Vec<u8>> {
+    let mut dictionary = Dictionary::new();
+    let outer = filters[..filters.len() - 1].iter().map(|f| Object::Name(f.clone())).collect();
+    dictionary.set("Filter", Object::Array(outer));
+    Stream::new(dictionary, stream.content.clone()).decompressed_content_with_limit(MAX_IMAGE_BYTES).ok()
+}
+
+/// JPEG 2000 without the boxes that hold metadata (ISO/IEC 15444-1, annex I).
+fn without_boxes(octets: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(octets.len());
+    let mut rest = octets;
+    while rest.len() >= 8 {
+        let length = u32::from_be_bytes([rest[0], rest[1], rest[2], rest[3]]) as usize;
+        let length = if length < 8 { rest.len() } else { length.min(rest.len()) };
+        if !matches!(&rest[4..8], b"xml " | b"uuid" | b"uinf" | b"jp2i") {
+            out.extend_from_slice(&rest[..length]);
+        }
+        rest = &rest[length..];
+    }
+    out
 }
 
 fn names(dictionary: &Dictionary, key: &[u8], values: &[&[u8]]) -> bool {

@@ -21,6 +21,8 @@ pub struct File {
     pub name: String,
     /// Content, already masked or rebuilt.
     pub content: FileContent,
+    /// Content-ID, without brackets, of a picture that stands in the HTML (RFC 2392).
+    pub content_id: Option<String>,
 }
 
 /// What a file holds.
@@ -74,21 +76,25 @@ pub struct Outgoing {
 pub fn compose(message: &Outgoing) -> Vec<u8> {
     let mut out = String::with_capacity(message.text.len() * 2 + message.html.as_ref().map_or(0, String::len) * 2 + 1024);
     write_header(&mut out, message);
-    let body = alternative(message);
-    if message.files.is_empty() {
-        out.push_str(&body);
-    } else {
-        let boundary = boundary(message, "m");
-        out.push_str(&format!("Content-Type: multipart/mixed; boundary=\"{boundary}\"\r\n\r\n"));
-        out.push_str(&format!("--{boundary}\r\n{body}\r\n"));
-        for file in &message.files {
-            out.push_str(&format!("--{boundary}\r\n"));
-            out.push_str(&file_part(file));
-            out.push_str("\r\n");
-        }
-        out.push_str(&format!("--{boundary}--\r\n"));
-    }
+    // RFC 2387: pictures that stand in the HTML are related to it; other files stand beside the message.
+    let (inline, beside): (Vec<&File>, Vec<&File>) = message.files.iter().partition(|f| f.content_id.is_some());
+    let body = multipart("related", &boundary(message, "r"), alternative(message), &inline);
+    out.push_str(&multipart("mixed", &boundary(message, "m"), body, &beside));
     out.into_bytes()
+}
+
+/// The body alone where there are no files; else a multipart of both.
+fn multipart(subtype: &str, boundary: &str, body: String, files: &[&File]) -> String {
+    if files.is_empty() {
+        return body;
+    }
+    let root = if subtype == "related" { ";\r\n type=\"multipart/alternative\"" } else { "" };
+    let mut out = format!("Content-Type: multipart/{subtype}; boundary=\"{boundary}\"{root}\r\n\r\n--{boundary}\r\n{body}\r\n");
+    for file in files {
+        out.push_str(&format!("--{boundary}\r\n{}\r\n", file_part(file)));
+    }
+    out.push_str(&format!("--{boundary}--\r\n"));
+    out
 }
 
 fn write_header(out: &mut String, m: &Outgoing) {
@@ -147,7 +153,11 @@ fn file_part(file: &File) -> String {
         FileContent::Octets(media_type, octets) => (*media_type, format!("base64\r\n\r\n{}", base64_lines(octets))),
     };
     let name = file_name_parameter(&file.name);
-    format!("Content-Type: {media_type}\r\nContent-Disposition: attachment;\r\n {name}\r\nContent-Transfer-Encoding: {body}")
+    let (disposition, id) = match &file.content_id {
+        Some(id) => ("inline", format!("Content-ID: <{id}>\r\n")),
+        None => ("attachment", String::new()),
+    };
+    format!("Content-Type: {media_type}\r\nContent-Disposition: {disposition};\r\n {name}\r\n{id}Content-Transfer-Encoding: {body}")
 }
 
 /// `filename=` as a quoted string, or as RFC 2231 extended value where it is not plain ASCII.
@@ -299,8 +309,8 @@ mod tests {
             let mut m = message(&text, None);
             m.subject = subject.clone();
             m.from.0 = name;
-            m.files.push(File { name: "nota ñ.txt".into(), content: FileContent::Text(text.clone()) });
-            m.files.push(File { name: "a.pdf".into(), content: FileContent::Octets("application/pdf", text.clone().into_bytes()) });
+            m.files.push(File { name: "nota ñ.txt".into(), content: FileContent::Text(text.clone()), content_id: None });
+            m.files.push(File { name: "a.pdf".into(), content: FileContent::Octets("application/pdf", text.clone().into_bytes()), content_id: None });
             let raw = compose(&m);
             prop_assert!(raw.is_ascii());
             prop_assert!(raw.split(|b| *b == b'\n').all(|l| l.len() <= 998));

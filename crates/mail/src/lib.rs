@@ -8,9 +8,10 @@ pub mod automatic;
 pub mod compose;
 pub mod dkim;
 pub mod html;
-pub mod mask;
 pub mod message_id;
 pub mod mime;
+pub mod quoting;
+pub mod scrub;
 pub mod smtp;
 
 pub use address::{Domain, Mailbox, ReversePath};

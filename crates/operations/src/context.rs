@@ -130,12 +130,12 @@ pub struct Context {
     pub metrics: Metrics,
     /// Orders of sellers in their window, counted lately.
     pub order_counts: OrderCounts,
-    /// Rewrites a PDF without what names its author; may block, and is bounded in memory and time.
-    pub clean_pdf: Arc<CleanPdf>,
+    /// Rewrites a document without what names its author; may block, and is bounded in memory and time.
+    pub clean_document: Arc<CleanDocument>,
 }
 
 /// A document in, the clean one out.
-pub type CleanPdf = dyn Fn(&[u8]) -> Result<Vec<u8>, attachment::Fault> + Send + Sync;
+pub type CleanDocument = dyn Fn(attachment::Kind, &[u8]) -> Result<Vec<u8>, attachment::Fault> + Send + Sync;
 
 /// How many orders a seller had in the window of the daily limit, kept for a while: a seller with a million
 /// orders is not counted anew for each message.

@@ -8,7 +8,7 @@ use mail::compose::FileContent;
 use mail::mime::{AttachedFile, Content, PartKind};
 use store::StoreError;
 
-use crate::context::{CleanPdf, Context};
+use crate::context::{CleanDocument, Context};
 
 /// Plain text below this size is worked on where it is.
 const LIGHT_BYTES: usize = 16 << 10;
@@ -16,32 +16,41 @@ const LIGHT_BYTES: usize = 16 << 10;
 /// What becomes of the files of a message.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Files {
-    /// Files that pass: name as given, content rebuilt. Texts are still to be masked.
-    pub(crate) passed: Vec<(String, FileContent)>,
+    /// Files that pass, in order.
+    pub(crate) passed: Vec<PassedFile>,
     /// What is taken out with a line that the reader sees.
     pub(crate) removed: Vec<PartKind>,
-    /// Of a file that is taken out because nothing rebuilds its kind yet: whether it was a document.
-    pub(crate) not_rebuilt: Vec<Kind>,
     /// Files because of which the message is refused.
     pub(crate) refused: Vec<RefusedFile>,
     /// Their places among the files of the message.
     pub(crate) refused_places: Vec<usize>,
 }
 
+/// A file that passes.
+#[derive(Debug, Clone)]
+pub(crate) struct PassedFile {
+    /// Name as the writer gave it, still to be scrubbed; never empty.
+    pub(crate) name: String,
+    /// Content rebuilt; texts are still to be scrubbed.
+    pub(crate) content: FileContent,
+    /// The writer's Content-ID of a picture that stands in the HTML.
+    pub(crate) content_id: Option<String>,
+}
+
 /// Judges and rebuilds the files of a message.
 pub(crate) async fn prepare(ctx: &Context, content: &Arc<Content>, rules: &Arc<RuleSet>, channel: Channel) -> Result<Files, StoreError> {
     let is_light = |file: &AttachedFile| file.text.is_some() && file.octets.len() < LIGHT_BYTES;
     if content.files().all(is_light) {
-        return Ok(files(content, rules, channel, ctx.clean_pdf.as_ref()));
+        return Ok(files(content, rules, channel, ctx.clean_document.as_ref()));
     }
     let _permit = ctx.heavy.acquire().await.map_err(|_| StoreError::Unavailable("closing".to_owned()))?;
-    let (content, rules, clean) = (Arc::clone(content), Arc::clone(rules), Arc::clone(&ctx.clean_pdf));
+    let (content, rules, clean) = (Arc::clone(content), Arc::clone(rules), Arc::clone(&ctx.clean_document));
     let done = tokio::task::spawn_blocking(move || files(&content, &rules, channel, clean.as_ref())).await;
     done.map_err(|_| StoreError::Unavailable("reading a file was cut off".to_owned()))
 }
 
 /// The same, where blocking does no harm.
-pub(crate) fn files(content: &Content, rules: &RuleSet, channel: Channel, clean: &CleanPdf) -> Files {
+pub(crate) fn files(content: &Content, rules: &RuleSet, channel: Channel, clean: &CleanDocument) -> Files {
     let mut out = Files::default();
     let mut total = 0_usize;
     for (n, file) in content.files().enumerate() {
@@ -54,8 +63,12 @@ pub(crate) fn files(content: &Content, rules: &RuleSet, channel: Channel, clean:
             out.refused.push(refused(RefusedFileCause::Count));
         } else {
             match rebuild(file, clean) {
-                Ok(Rebuilt::Passes(content)) => out.passed.push((file.name.clone(), content)),
-                Ok(Rebuilt::TakenOut(kind)) => out.not_rebuilt.push(kind),
+                Ok((kind, content)) => {
+                    let name = if file.name.trim().is_empty() { kind.plain_name().to_owned() } else { file.name.clone() };
+                    out.passed.push(PassedFile { name, content, content_id: file.content_id.clone() });
+                }
+                // A picture in the text is part of how a mail program writes; of another kind than ours it is left out.
+                Err(Fault::Kind) if file.content_id.is_some() => out.removed.push(PartKind::Picture),
                 Err(fault) => out.refused.push(refused(cause(fault))),
             }
         }
@@ -63,26 +76,22 @@ pub(crate) fn files(content: &Content, rules: &RuleSet, channel: Channel, clean:
             out.refused_places.push(n);
         }
     }
-    out.removed = content.parts.iter().map(|p| p.kind).filter(|k| *k != PartKind::File).collect();
+    out.removed.extend(content.parts.iter().map(|p| p.kind).filter(|k| *k != PartKind::File));
     out.removed.sort_unstable();
     out.removed.dedup();
     out
 }
 
-enum Rebuilt {
-    Passes(FileContent),
-    TakenOut(Kind),
-}
-
-fn rebuild(file: &AttachedFile, clean: &CleanPdf) -> Result<Rebuilt, Fault> {
-    Ok(match judge(&file.name, &file.media_type, &file.octets)? {
-        Kind::Text => Rebuilt::Passes(FileContent::Text(decode(file)?)),
-        Kind::Pdf => Rebuilt::Passes(FileContent::Octets(Kind::Pdf.media_type(), clean(&file.octets)?)),
-        kind => match clean_picture(kind, &file.octets) {
-            Some(clean) => Rebuilt::Passes(FileContent::Octets(kind.media_type(), clean?)),
-            None => Rebuilt::TakenOut(kind),
-        },
-    })
+fn rebuild(file: &AttachedFile, clean: &CleanDocument) -> Result<(Kind, FileContent), Fault> {
+    let kind = judge(&file.name, &file.media_type, &file.octets)?;
+    let content = match kind {
+        Kind::Text => FileContent::Text(decode(file)?),
+        Kind::Pdf | Kind::Doc | Kind::Docx => FileContent::Octets(kind.media_type(), clean(kind, &file.octets)?),
+        Kind::Jpeg | Kind::Gif | Kind::Tiff | Kind::Bmp | Kind::Png => {
+            FileContent::Octets(kind.media_type(), clean_picture(kind, &file.octets)?)
+        }
+    };
+    Ok((kind, content))
 }
 
 /// A text file in Unicode: by its byte-order mark, else by its declared charset, else as UTF-8 or Latin-1. What does
@@ -122,7 +131,13 @@ mod tests {
     use super::*;
 
     fn file(octets: &[u8]) -> AttachedFile {
-        AttachedFile { name: "a.txt".into(), media_type: "application/octet-stream".into(), octets: octets.to_vec(), text: None }
+        AttachedFile {
+            name: "a.txt".into(),
+            media_type: "application/octet-stream".into(),
+            octets: octets.to_vec(),
+            text: None,
+            content_id: None,
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::{MessageId, Timestamp};
-use mail::mask::LINK_MARK;
+use mail::scrub::LINK_MARK;
 
 use crate::context::Context;
 

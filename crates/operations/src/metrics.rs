@@ -26,8 +26,8 @@ pub struct Metrics {
     pub overrides: Counter,
     /// Critical messages that passed with a warning of the content checks (C14).
     pub content_warnings: Counter,
-    /// Addresses masked in what was passed on.
-    pub masked: Counter,
+    /// What was masked in what was passed on, by kind.
+    pub masked: Family<Kind, Counter>,
     /// Seconds from the end of DATA to the reply.
     pub acceptance: Option<Histogram>,
 }
@@ -45,13 +45,24 @@ impl Metrics {
         registry.register("tradepost_overrides", "Messages that passed the opt-out by the bracketed word", metrics.overrides.clone());
         let warnings = metrics.content_warnings.clone();
         registry.register("tradepost_content_warnings", "Critical messages that read like one that is never critical", warnings);
-        registry.register("tradepost_addresses_masked", "Addresses masked in relayed messages", metrics.masked.clone());
+        registry.register(
+            "tradepost_masked",
+            "Addresses, links, telephone numbers and names masked in relayed messages",
+            metrics.masked.clone(),
+        );
         registry.register("tradepost_acceptance_seconds", "Time from end of DATA to the reply", acceptance);
         metrics
     }
 
     /// Counts one.
     pub fn count(family: &Family<Kind, Counter>, kind: &'static str) {
-        family.get_or_create(&Kind { kind }).inc();
+        Self::count_by(family, kind, 1);
+    }
+
+    /// Counts several.
+    pub fn count_by(family: &Family<Kind, Counter>, kind: &'static str, n: u64) {
+        if n > 0 {
+            family.get_or_create(&Kind { kind }).inc_by(n);
+        }
     }
 }

@@ -8,13 +8,14 @@ use domain::message::{Author, Message};
 use domain::policy::Outcome;
 use domain::{ConversationId, MessageId as Id, OrderId, PairId, SellerId, Timestamp};
 use mail::compose::{Outgoing, compose};
-use mail::mask::{Masking, mask_text};
+use mail::scrub::Scrubber;
 use mail::{Mailbox, ReversePath};
 use store::{BodyKind, Changes, CounterAdd, NewEntry, StoreError};
 
 use crate::advice::{Told, postmaster};
 use crate::bodies;
 use crate::context::{Context, Marketplace, ReadyDelivery};
+use crate::scrubber::masks;
 use crate::{dates, relay};
 
 const HOUR_MICROS: i64 = 3_600_000_000;
@@ -96,7 +97,7 @@ async fn compose_notice(
     let is_refusal = n.told.code.starts_with("remedy_") || n.told.code == "notice_bounced";
     let subject_key = if is_refusal { "notice_subject_not_delivered" } else { "notice_subject_note" };
     // The view may be read by the other side: the writer's own subject is masked in it, and the links are left out.
-    let (mask, link) = (ctx.text(n.locale, "mask_address", &[]), ctx.text(n.locale, "mask_link", &[]));
+    let scrubber = Scrubber { masks: masks(ctx, n.locale), ..Scrubber::default() };
     let own = OwnMessage {
         id,
         marketplace: n.marketplace,
@@ -110,7 +111,7 @@ async fn compose_notice(
         language: ctx.settings.texts.language_of(n.locale),
         subject: ctx.text(n.locale, subject_key, &[]),
         text: body,
-        shown: mask_text(&told, &Masking { mask: &mask, link: &link }).0,
+        shown: scrubber.text(&told).0,
         in_reply_to: n.in_reply_to.clone(),
         auto_submitted: "auto-replied",
     };

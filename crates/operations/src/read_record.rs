@@ -3,6 +3,7 @@
 use domain::delivery::Delivery;
 use domain::message::Message;
 use domain::{BuyerId, ConversationId, MessageId, Pair, PairId, SellerId, Timestamp};
+use mail::quoting;
 use store::{BodyKind, ConversationPage, LedgerEntry, StoreError};
 
 use crate::bodies;
@@ -27,6 +28,8 @@ pub struct OpenedMessage {
     pub subject: Option<String>,
     /// Text as passed on.
     pub text: Option<String>,
+    /// Of the text what its author wrote, without what was quoted.
+    pub written: Option<String>,
 }
 
 /// A pair with what the shop and people call it.
@@ -125,7 +128,10 @@ pub async fn open_message(ctx: &Context, id: MessageId) -> Result<Option<OpenedM
         Some((subject, text)) => (Some(subject.to_owned()), Some(text.to_owned())),
         None => (None, None),
     };
-    Ok(Some(OpenedMessage { view: MessageView { message: sealed.message, delivery: sealed.delivery }, subject, text }))
+    let texts = &ctx.settings.texts;
+    let introductions: Vec<String> = texts.languages().map(|l| texts.text(l, "mask_quotation", &[])).collect();
+    let written = text.as_deref().map(|text| quoting::written_behind(text, &introductions));
+    Ok(Some(OpenedMessage { view: MessageView { message: sealed.message, delivery: sealed.delivery }, subject, text, written }))
 }
 
 /// Ledger entries of a pair from a number on.

@@ -92,6 +92,8 @@ pub enum Receipt {
 struct Reading {
     /// RFC5322.From, or why it names no single author; a report of a mail system needs none.
     from: Result<Mailbox, Refusal>,
+    /// Its display name.
+    display_name: String,
     content: Arc<Content>,
     message_id: Option<MessageId>,
     references: Vec<MessageId>,
@@ -197,7 +199,9 @@ fn our_domains(ctx: &Context) -> Vec<mail::Domain> {
 fn read_octets(octets: &[u8], our_domains: &[mail::Domain]) -> Result<Reading, Refusal> {
     let message = parse(octets).map_err(|e| Refusal::Malformed(e.to_string()))?;
     let fields = message.fields();
-    let from = fields.originator().map(|o| o.mailbox).map_err(|e| Refusal::Malformed(e.to_string()));
+    let originator = fields.originator().map_err(|e| Refusal::Malformed(e.to_string()));
+    let display_name = originator.as_ref().map(|o| o.display_name.clone()).unwrap_or_default();
+    let from = originator.map(|o| o.mailbox);
     if from.as_ref().is_ok_and(|m| our_domains.contains(m.domain())) {
         return Err(Refusal::OurDomain);
     }
@@ -219,6 +223,7 @@ fn read_octets(octets: &[u8], our_domains: &[mail::Domain]) -> Result<Reading, R
     other_recipients.retain(|m| !our_domains.contains(m.domain()) && m.canonical() != own);
     Ok(Reading {
         from,
+        display_name,
         content: Arc::new(read_content(&message)),
         message_id: ids("Message-ID").pop(),
         references,
@@ -301,6 +306,7 @@ fn incoming<'a>(
         tag,
         channel: Channel::Mail,
         sender,
+        display_name: &reading.display_name,
         reason: "other",
         order: None,
         content: Arc::clone(&reading.content),

@@ -9,6 +9,7 @@ use domain::message::{Author, Message};
 use domain::policy::{Channel, Count, Outcome};
 use domain::{MessageId as Id, PairId, Role, Tag, Timestamp};
 use mail::Mailbox;
+use mail::scrub::Counts;
 use store::{BodyKind, Changes, CommitError, ConversationTouch, CounterAdd, Entity, Guard, KnownId, NewEntry, StoreError};
 
 use crate::advice::{self, About, Told};
@@ -31,7 +32,7 @@ pub(crate) struct Batch {
     pub(crate) ready: Vec<ReadyDelivery>,
     pub(crate) accepted: Vec<Id>,
     pub(crate) outcomes: Vec<&'static str>,
-    pub(crate) masked: usize,
+    pub(crate) masked: Counts,
     pub(crate) overrides: u64,
     pub(crate) warnings: u64,
 }
@@ -39,6 +40,7 @@ pub(crate) struct Batch {
 /// One commit for all; then what was queued goes to delivery straight from memory.
 pub(crate) async fn commit(ctx: &Context, mut batch: Batch) -> Result<Vec<Id>, CommitError> {
     // Without room in the hand-over nobody holds the delivery: the poller takes it at once.
+    let masked = batch.masked;
     let too_large = batch.ready.iter().any(|r| r.content.len() > MAX_HANDED_BYTES);
     let permits = if batch.ready.is_empty() || too_large { None } else { ctx.handoff.try_reserve_many(batch.ready.len()).ok() };
     if permits.is_none() {
@@ -49,7 +51,8 @@ pub(crate) async fn commit(ctx: &Context, mut batch: Batch) -> Result<Vec<Id>, C
         permits.zip(batch.ready).for_each(|(permit, ready)| permit.send(ready));
     }
     batch.outcomes.into_iter().for_each(|outcome| Metrics::count(&ctx.metrics.messages, outcome));
-    ctx.metrics.masked.inc_by(batch.masked as u64);
+    let kinds = [("address", masked.addresses), ("link", masked.links), ("phone", masked.phones), ("name", masked.names)];
+    kinds.into_iter().for_each(|(kind, n)| Metrics::count_by(&ctx.metrics.masked, kind, n as u64));
     ctx.metrics.overrides.inc_by(batch.overrides);
     ctx.metrics.content_warnings.inc_by(batch.warnings);
     Ok(batch.accepted)
@@ -104,6 +107,8 @@ pub(crate) async fn record(
             to: m.target.reaches,
             content: &m.content,
             files: &w.files,
+            reason: m.reason,
+            writer: (m.display_name, arrival.writer),
             references: &w.pair.referenced,
             automatic: m.automatic,
             now,
@@ -139,7 +144,7 @@ pub(crate) async fn record(
         outgoing_id,
         size_bytes: i64::try_from(m.original.len()).unwrap_or(i64::MAX),
     });
-    let outgoing = relayed.as_ref().map(|r| (hash_and_size(&r.content), i64::try_from(r.masked).unwrap_or(i64::MAX)));
+    let outgoing = relayed.as_ref().map(|r| (hash_and_size(&r.content), masked_value(r.masked)));
     entries(ctx, m, &w, &arrival, (id, conversation.as_ref(), now), outgoing, changes);
     match relayed {
         Some(relayed) => {
@@ -179,7 +184,7 @@ fn entries(
     w: &Weighed,
     arrival: &Arrival<'_>,
     (id, conversation, now): (Id, Option<&Conversation>, Timestamp),
-    outgoing: Option<(Value, i64)>,
+    outgoing: Option<(Value, Value)>,
     changes: &mut Changes,
 ) {
     let chain = (w.pair.pair.id, w.pair.pair.seller);
@@ -206,13 +211,18 @@ fn entries(
         "message.decided",
         now,
         ctx.salt(),
-        [
-            ("decision", Some(decision_value(&w.decision))),
-            ("facts", Some(w.facts.value())),
-            ("outgoing", outgoing),
-            ("masked", masked.map(Value::from)),
-        ],
+        [("decision", Some(decision_value(&w.decision))), ("facts", Some(w.facts.value())), ("outgoing", outgoing), ("masked", masked)],
     ));
+}
+
+fn masked_value(masked: Counts) -> Value {
+    let number = |n: usize| Value::from(i64::try_from(n).unwrap_or(i64::MAX));
+    Value::Object(
+        [("addresses", masked.addresses), ("links", masked.links), ("phones", masked.phones), ("names", masked.names)]
+            .into_iter()
+            .map(|(kind, n)| (kind, number(n)))
+            .collect(),
+    )
 }
 
 /// What a message adds up to, with the bounds that must still hold.

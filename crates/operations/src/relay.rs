@@ -3,11 +3,13 @@
 //! Nothing of the header that came in is copied. Content is decoded, masked and set between a banner and a
 //! footer in the reader's language.
 
+use std::collections::HashMap;
+
 use domain::message::Message;
 use domain::{Conversation, MessageId as Id, Order, Role, Timestamp};
 use mail::compose::{File, FileContent, Outgoing, compose};
-use mail::mask::{Masking, mask_text};
 use mail::mime::{Content, PartKind};
+use mail::scrub::{Counts, Identity, Scrubber};
 use mail::{Mailbox, MessageId, html};
 use store::PairFacts;
 
@@ -15,6 +17,7 @@ use crate::context::{Context, Marketplace};
 use crate::dates;
 use crate::files::Files;
 use crate::links::{LinkAction, mint};
+use crate::scrubber::scrubber;
 
 /// Longest file name that is passed on, in octets; in a header each may take three.
 const MAX_FILE_NAME: usize = 80;
@@ -33,6 +36,10 @@ pub(crate) struct Relay<'a> {
     pub(crate) to: Role,
     pub(crate) content: &'a Content,
     pub(crate) files: &'a Files,
+    /// Contact reason, which may let more pass.
+    pub(crate) reason: &'a str,
+    /// Display name and address with which the writer's mail came, as far as it did.
+    pub(crate) writer: (&'a str, Option<&'a Mailbox>),
     /// Ids that the writer's In-Reply-To and References name, newest last.
     pub(crate) references: &'a [Message],
     /// Whether a machine wrote it.
@@ -49,8 +56,8 @@ pub(crate) struct Relayed {
     pub(crate) content: Vec<u8>,
     /// Subject and text as the reader got them, for API and pages.
     pub(crate) view: String,
-    /// Addresses masked.
-    pub(crate) masked: usize,
+    /// How much was masked.
+    pub(crate) masked: Counts,
 }
 
 /// Composes and signs.
@@ -60,20 +67,25 @@ pub(crate) fn relay(ctx: &Context, r: &Relay<'_>) -> Relayed {
         Role::Seller => (r.facts.seller.customer_service_email.clone(), r.facts.seller.locale.as_str()),
     };
     let locale = r.marketplace.locale_of(&ctx.settings.texts, own);
-    let (mask, link) = (ctx.text(locale, "mask_address", &[]), ctx.text(locale, "mask_link", &[]));
-    let masking = Masking { mask: &mask, link: &link };
-    // Masked before it is cut: a cut in front of the at sign would leave the local-part.
-    let (whole_subject, masked_subject) = mask_text(&r.content.subject, &masking);
+    let writer = Identity::new(r.writer.0, &display_name(r), r.writer.1);
+    let scrubber = scrubber(ctx, (r.marketplace, r.facts), (&r.marketplace.rules, r.reason), writer, locale);
+    // Scrubbed before it is cut: a cut in front of the at sign would leave the local-part.
+    let (whole_subject, mut masked) = scrubber.line(&r.content.subject);
     let subject = subject(r, &whole_subject);
-    let (body, masked_text) = mask_text(r.content.text.trim_end(), &masking);
-    let body_html = r.content.html.as_ref().map(|h| html::mask(h, &masking));
-    let masked_html = body_html.as_ref().map_or(0, |(_, n)| *n);
-    let (files, masked_files) = passed_files(ctx, r.files, locale, &masking);
+    let (body, masked_text) = scrubber.text(&r.content.text);
+    let body = body.trim_end();
+    let pictures = new_ids(ctx, r);
+    let body_html = r.content.html.as_ref().map(|h| html::scrub(h, &scrubber, &pictures));
+    let (files, masked_files) = passed_files(ctx, r.files, locale, &scrubber, &pictures);
+    // What stands in both forms of a text was one thing.
+    let masked_html = body_html.as_ref().map_or_else(Counts::default, |(_, counts)| *counts);
+    masked += masked_text.max(masked_html);
+    masked += masked_files;
     let banner = banner(ctx, r, locale);
     let removed = removed_lines(ctx, r.files, locale);
     let empty = (body.trim().is_empty() && files.is_empty()).then(|| ctx.text(locale, "empty_message", &[]));
     let footer = Footer::of(ctx, r, locale);
-    let said: Vec<&str> = [Some(body.as_str()), empty.as_deref()]
+    let said: Vec<&str> = [Some(body), empty.as_deref()]
         .into_iter()
         .flatten()
         .filter(|t| !t.trim().is_empty())
@@ -100,13 +112,7 @@ pub(crate) fn relay(ctx: &Context, r: &Relay<'_>) -> Relayed {
     };
     let view = format!("{subject}\n\n{}", said.join("\n\n"));
     let content = r.marketplace.signed(compose(&outgoing), r.now);
-    Relayed {
-        recipient,
-        outgoing_id: outgoing.message_id,
-        content,
-        view,
-        masked: masked_subject + masked_text + masked_html + masked_files,
-    }
+    Relayed { recipient, outgoing_id: outgoing.message_id, content, view, masked }
 }
 
 /// The writer's alias, which is what the reader knows (A1); with the tag for Reply-To (A3).
@@ -173,21 +179,41 @@ fn mapped(r: &Relay<'_>) -> Vec<MessageId> {
     r.references.iter().filter_map(|m| if m.author == wrote { m.original_id.clone() } else { m.outgoing_id.clone() }).collect()
 }
 
-fn passed_files(ctx: &Context, files: &Files, locale: &str, masking: &Masking<'_>) -> (Vec<File>, usize) {
-    let mut masked = 0;
+/// A new Content-ID for each picture that stands in the HTML: the writer's would name a host, and tie pairs together
+/// (privacy M14, P13).
+fn new_ids(ctx: &Context, r: &Relay<'_>) -> HashMap<String, String> {
+    let ids = r.files.passed.iter().filter_map(|f| f.content_id.clone());
+    ids.map(|old| (old, fresh_id(ctx, r.marketplace).as_str().to_owned())).collect()
+}
+
+fn passed_files(
+    ctx: &Context,
+    files: &Files,
+    locale: &str,
+    scrubber: &Scrubber,
+    pictures: &HashMap<String, String>,
+) -> (Vec<File>, Counts) {
+    let mut masked = Counts::default();
     let mut out = Vec::with_capacity(files.passed.len());
-    for (name, content) in &files.passed {
-        let (name, in_name) = mask_text(name, masking);
-        let content = match content {
+    for file in &files.passed {
+        // The extension says what it is; everything before it is the writer's.
+        let (stem, extension) = match file.name.rsplit_once('.') {
+            Some((stem, extension)) if extension.len() <= 5 && extension.bytes().all(|b| b.is_ascii_alphanumeric()) => (stem, extension),
+            _ => (file.name.as_str(), ""),
+        };
+        let (stem, in_name) = scrubber.file_name(stem);
+        masked += in_name;
+        let content = match &file.content {
             FileContent::Text(text) => {
-                let (text, in_text) = mask_text(text, masking);
+                let (text, in_text) = scrubber.text(text);
                 masked += in_text;
                 FileContent::Text(text)
             }
             rebuilt @ FileContent::Octets(..) => rebuilt.clone(),
         };
-        masked += in_name;
-        out.push(File { name: safe_name(&name, &ctx.text(locale, "file_name", &[])), content });
+        let name = if extension.is_empty() { stem } else { format!("{stem}.{extension}") };
+        let content_id = file.content_id.as_ref().and_then(|old| pictures.get(old).cloned());
+        out.push(File { name: safe_name(&name, &ctx.text(locale, "file_name", &[])), content, content_id });
     }
     (out, masked)
 }
@@ -212,8 +238,7 @@ fn removed_lines(ctx: &Context, files: &Files, locale: &str) -> Vec<String> {
         PartKind::Card => Some("part_card"),
         PartKind::Other => Some("part_other"),
     };
-    let of_file = |kind: &attachment::Kind| if kind.is_picture() { "part_picture" } else { "part_document" };
-    let mut keys: Vec<&str> = files.removed.iter().filter_map(key).chain(files.not_rebuilt.iter().map(of_file)).collect();
+    let mut keys: Vec<&str> = files.removed.iter().filter_map(key).collect();
     keys.sort_unstable();
     keys.dedup();
     keys.into_iter().map(|key| ctx.text(locale, key, &[])).collect()

@@ -103,6 +103,7 @@ struct Kept<'a> {
     conversation: Option<Conversation>,
     order: Option<OrderId>,
     content: Arc<Content>,
+    display_name: String,
     original: Vec<u8>,
 }
 
@@ -123,6 +124,7 @@ impl Kept<'_> {
             tag: self.conversation.as_ref().map(|c| c.tag.clone()),
             channel: Channel::Web,
             sender: Sender::Party(self.author),
+            display_name: &self.display_name,
             reason,
             order: self.order,
             content: Arc::clone(&self.content),
@@ -149,16 +151,17 @@ async fn open(ctx: &Context, id: Id) -> Result<Kept<'_>, OperationError> {
     let original = bodies::open(ctx, &sealed, BodyKind::Original).await?.ok_or_else(missing)?;
     let reading = original.clone();
     let read = tokio::task::spawn_blocking(move || read(&reading)).await;
-    let content = read.map_err(|_| StoreError::Unavailable("reading a message was cut off".to_owned()))??;
+    let (content, display_name) = read.map_err(|_| StoreError::Unavailable("reading a message was cut off".to_owned()))??;
     let conversation = match message.conversation {
         Some(id) => ctx.store.find_conversation(id).await?,
         None => None,
     };
     let order = message.order;
-    Ok(Kept { message, author, marketplace, conversation, order, content: Arc::new(content), original })
+    Ok(Kept { message, author, marketplace, conversation, order, content: Arc::new(content), display_name, original })
 }
 
-fn read(original: &[u8]) -> Result<Content, StoreError> {
+/// What it says, and the display name with which it came.
+fn read(original: &[u8]) -> Result<(Content, String), StoreError> {
     let message = parse(original).map_err(|_| StoreError::Corrupt("an original cannot be read back".to_owned()))?;
-    Ok(read_content(&message))
+    Ok((read_content(&message), message.fields().originator().map(|o| o.display_name).unwrap_or_default()))
 }

@@ -25,6 +25,8 @@ pub(crate) struct Incoming<'a> {
     pub(crate) tag: Option<Tag>,
     pub(crate) channel: Channel,
     pub(crate) sender: Sender<'a>,
+    /// Display name in RFC5322.From; empty elsewhere.
+    pub(crate) display_name: &'a str,
     /// Contact reason; `other` by mail.
     pub(crate) reason: &'a str,
     /// The order that the caller names.
@@ -169,7 +171,7 @@ pub(crate) fn content_facts(
         important,
         automatic,
         other_recipients,
-        parts_removed: files.removed.len() + files.not_rebuilt.len(),
+        parts_removed: files.removed.len(),
         refused_files: files.refused.clone(),
         encrypted: content.encrypted,
         suspicions: suspicions.unwrap_or_default(),

@@ -137,9 +137,22 @@ async fn golden_messages() {
     let to_seller = w.handed().remove(0);
     golden("to_seller_es.eml", &to_seller);
     let tag = field(&to_seller, "Reply-To").split('+').nth(1).unwrap().split('@').next().unwrap().to_owned();
-    let files = "Subject: Re: [302-1] x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nVer nota.\r\n--b\r\nContent-Type: text/plain; name=nota.txt\r\nContent-Disposition: attachment\r\n\r\nowner1@shop.test\r\n--b\r\nContent-Type: image/tiff; name=\"Owner Surname.tif\"\r\nContent-Transfer-Encoding: base64\r\n\r\nSUkqAA==\r\n--b\r\nContent-Type: text/vcard\r\n\r\nEMAIL:owner1@shop.test\r\n--b--\r\n";
+    let files = "Subject: Re: [302-1] x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nVer nota.\r\n--b\r\nContent-Type: text/plain; name=nota.txt\r\nContent-Disposition: attachment\r\n\r\nowner1@shop.test\r\n--b\r\nContent-Type: image/gif; name=\"owner1 mapa.gif\"\r\nContent-Transfer-Encoding: base64\r\n\r\nR0lGODlhAQABAAAAACwAAAAAAQABAAACAkQBADs=\r\n--b\r\nContent-Type: text/vcard\r\n\r\nEMAIL:owner1@shop.test\r\n--b--\r\n";
     w.write(Role::Seller, Some(&tag), files).await;
     golden("to_buyer_pt.eml", &w.handed().remove(0));
+    // A reply with a picture in it, above the whole original as a mail program quotes it: banner, footer, links and who
+    // wrote when do not go back; what was said stays.
+    let original = mail::mime::read_content(&mail::mime::parse(to_seller.as_bytes()).unwrap()).text;
+    let quoted: String = original.lines().map(|l| format!("> {l}\r\n")).collect();
+    let said = "Está a caminho.";
+    let who = "Em dom., 22 de nov. de 2026 às 03:00, Ana <x@market.test> escreveu:";
+    let reply = format!(
+        "Subject: Re: x\r\nContent-Type: multipart/related; boundary=r\r\n\r\n--r\r\nContent-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{said}\r\n\r\n{who}\r\n\r\n{quoted}\r\n--b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p>{said} <img src=\"cid:one@pc.shop.test\" alt=\"mapa\"></p><div>{}</div><blockquote>{}</blockquote>\r\n--b--\r\n--r\r\nContent-Type: image/gif\r\nContent-ID: <one@pc.shop.test>\r\nContent-Transfer-Encoding: base64\r\n\r\nR0lGODlhAQABAAAAACwAAAAAAQABAAACAkQBADs=\r\n--r--\r\n",
+        mail::html::escape(who),
+        mail::html::from_text(&original)
+    );
+    w.write(Role::Seller, Some(&tag), &reply).await;
+    golden("reply_pt.eml", &w.handed().remove(0));
     w.write(Role::Buyer, Some(&tag), "To: friend@elsewhere.test\r\nSubject: Re: x\r\nMessage-ID: <m@buyer.test>\r\n\r\nok\r\n").await;
     golden("notice_pt.eml", &w.handed().remove(1));
 }

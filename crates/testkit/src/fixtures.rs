@@ -234,7 +234,7 @@ impl TestContext {
             heavy: Arc::new(Semaphore::new(2)),
             metrics: Metrics::default(),
             order_counts: OrderCounts::default(),
-            clean_pdf: Arc::new(attachment::clean_pdf),
+            clean_document: Arc::new(attachment::clean_document),
         };
         Self { ctx, clock, handed, _folder: folder }
     }

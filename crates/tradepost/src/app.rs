@@ -212,7 +212,7 @@ pub(crate) async fn offline(config: &Config) -> anyhow::Result<Context> {
         heavy: Arc::new(Semaphore::new(HEAVY)),
         metrics: Metrics::default(),
         order_counts: OrderCounts::default(),
-        clean_pdf: Arc::new(cleaner::clean),
+        clean_document: Arc::new(cleaner::clean),
     })
 }
 
@@ -256,7 +256,7 @@ impl App {
             heavy: Arc::new(Semaphore::new(HEAVY)),
             metrics,
             order_counts: OrderCounts::default(),
-            clean_pdf: Arc::new(cleaner::clean),
+            clean_document: Arc::new(cleaner::clean),
         });
         let released = ctx.store.release_leases(node).await?;
         if released > 0 {

@@ -4,53 +4,60 @@
 use std::io::{Read, Write};
 use std::process::{Command, ExitCode, Stdio};
 
-use attachment::{Fault, clean_pdf};
+use attachment::{Fault, Kind, clean_document};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 /// The word with which the program starts as the cleaner.
 pub(crate) const WORD: &str = "clean-document";
-/// Address space of the cleaner: a document of 10 MiB as objects, several times over.
-const MEMORY_BYTES: u64 = 768 << 20;
-/// Processor seconds of the cleaner.
-const CPU_SECONDS: u64 = 10;
+/// Memory that the cleaner may write to, at least, and for each octet of the document: its objects, several times over.
+const MEMORY_BYTES: u64 = 64 << 20;
+const MEMORY_PER_OCTET: u64 = 24;
+/// Processor seconds of the cleaner, at least, and for each megabyte of the document.
+const CPU_SECONDS: u64 = 2;
+const CPU_SECONDS_PER_MEGABYTE: u64 = 1;
+/// Largest document that is read at all.
+const MAX_INPUT_BYTES: u64 = 128 << 20;
 /// A cleaned document is never much larger than it was.
 const MAX_OUTPUT_BYTES: u64 = 64 << 20;
-/// How the cleaner ends when the document is locked, and when it cannot be read.
-const LOCKED: u8 = 3;
-const UNREADABLE: u8 = 4;
+/// How the cleaner ends when it finds a fault; any other end is one of its limits.
+const FAULTS: [(u8, Fault); 5] =
+    [(3, Fault::Encrypted), (4, Fault::Unreadable), (5, Fault::Macros), (6, Fault::Disagreement), (7, Fault::Kind)];
 
-/// The cleaner's side: a document on stdin, the clean one on stdout.
-pub(crate) fn child() -> ExitCode {
+/// The cleaner's side: a document of the kind that the one argument names on stdin, the clean one on stdout.
+pub(crate) fn child(kind: Option<String>) -> ExitCode {
     // Whatever a hostile document does is told by how the process ends, and nothing more.
     std::panic::set_hook(Box::new(|_| {}));
-    let limit = |bytes| Rlimit { current: Some(bytes), maximum: Some(bytes) };
-    if setrlimit(Resource::As, limit(MEMORY_BYTES)).is_err() || setrlimit(Resource::Cpu, limit(CPU_SECONDS)).is_err() {
-        return ExitCode::FAILURE;
-    }
+    let Some(kind) = kind.as_deref().and_then(Kind::of_extension) else { return ExitCode::FAILURE };
     let mut octets = Vec::new();
-    if std::io::stdin().lock().read_to_end(&mut octets).is_err() {
+    if std::io::stdin().lock().take(MAX_INPUT_BYTES).read_to_end(&mut octets).is_err() {
         return ExitCode::FAILURE;
     }
-    match clean_pdf(&octets) {
+    let limit = |most| Rlimit { current: Some(most), maximum: Some(most) };
+    let size = octets.len() as u64;
+    let memory = MEMORY_BYTES.max(size * MEMORY_PER_OCTET);
+    let seconds = CPU_SECONDS + (size >> 20) * CPU_SECONDS_PER_MEGABYTE;
+    if setrlimit(Resource::Data, limit(memory)).is_err() || setrlimit(Resource::Cpu, limit(seconds)).is_err() {
+        return ExitCode::FAILURE;
+    }
+    match clean_document(kind, &octets) {
         Ok(clean) if std::io::stdout().lock().write_all(&clean).is_ok() => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
-        Err(Fault::Encrypted) => ExitCode::from(LOCKED),
-        Err(_) => ExitCode::from(UNREADABLE),
+        Err(fault) => FAULTS.iter().find(|(_, f)| *f == fault).map_or(ExitCode::FAILURE, |(code, _)| ExitCode::from(*code)),
     }
 }
 
 /// The service's side; blocks until the cleaner ends.
 ///
 /// # Errors
-/// `Encrypted`, or `Unreadable` for everything that the cleaner cannot do within its limits.
-pub(crate) fn clean(octets: &[u8]) -> Result<Vec<u8>, Fault> {
+/// What the cleaner finds; `Unreadable` for everything that it cannot do within its limits.
+pub(crate) fn clean(kind: Kind, octets: &[u8]) -> Result<Vec<u8>, Fault> {
     let failed = |error: std::io::Error| {
         tracing::error!(%error, "the cleaner of documents cannot be started");
         Fault::Unreadable
     };
     // The running program itself, also when its file was replaced meanwhile.
     let mut command = Command::new("/proc/self/exe");
-    command.arg(WORD).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command.arg(WORD).arg(kind.extension()).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(failed)?;
     let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else { return Err(Fault::Unreadable) };
     let mut clean = Vec::new();
@@ -64,7 +71,6 @@ pub(crate) fn clean(octets: &[u8]) -> Result<Vec<u8>, Fault> {
     }
     match child.wait().map_err(failed)?.code() {
         Some(0) if !clean.is_empty() => Ok(clean),
-        Some(code) if code == i32::from(LOCKED) => Err(Fault::Encrypted),
-        _ => Err(Fault::Unreadable),
+        code => Err(FAULTS.iter().find(|(c, _)| code == Some(i32::from(*c))).map_or(Fault::Unreadable, |(_, fault)| *fault)),
     }
 }

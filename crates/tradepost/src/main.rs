@@ -29,7 +29,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|word| word == cleaner::WORD) {
-        return cleaner::child();
+        return cleaner::child(std::env::args().nth(2));
     }
     let arguments = Arguments::parse();
     if let Err(error) = system::start_logging(&arguments.log, arguments.log_json) {

@@ -142,7 +142,7 @@ pub(crate) async fn get_message(
     let mut message = found.filter(|m| caller.may_see(m.view.message.seller)).ok_or_else(|| Problem::missing("message"))?;
     // A notice was written to one side; the other is not told what it says.
     if caller.seller().is_some() && message.view.message.author == Author::Tradepost {
-        (message.subject, message.text) = (None, None);
+        (message.subject, message.text, message.written) = (None, None, None);
     }
     Ok(axum::Json(message.into()))
 }

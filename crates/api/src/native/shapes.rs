@@ -156,6 +156,9 @@ pub(crate) struct MessageShape {
     /// Text as passed on.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
+    /// Of the text what its author wrote, without what was quoted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    written: Option<String>,
 }
 
 impl From<MessageView> for MessageShape {
@@ -176,13 +179,14 @@ impl From<MessageView> for MessageShape {
             size_bytes: v.message.size_bytes,
             subject: None,
             text: None,
+            written: None,
         }
     }
 }
 
 impl From<OpenedMessage> for MessageShape {
     fn from(m: OpenedMessage) -> Self {
-        Self { subject: m.subject, text: m.text, ..Self::from(m.view) }
+        Self { subject: m.subject, text: m.text, written: m.written, ..Self::from(m.view) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! BMP: header, masks, palette and rows are copied; gaps, colour profiles and what follows the rows are not.
 
-use crate::picture::take;
+use crate::picture::{is_showable, take};
 
 const FILE_HEADER: usize = 14;
 /// BITMAPINFOHEADER.
@@ -17,7 +17,7 @@ pub(super) fn clean(octets: &[u8]) -> Option<Vec<u8>> {
     let width = u64::from(long(18)?.cast_signed().unsigned_abs());
     let height = u64::from(long(22)?.cast_signed().unsigned_abs());
     let (bits, compression) = (u64::from(short(28)?), long(30)?);
-    if !matches!(bits, 1 | 4 | 8 | 16 | 24 | 32) {
+    if !matches!(bits, 1 | 4 | 8 | 16 | 24 | 32) || !is_showable(width, height) {
         return None;
     }
     let size = match compression {

@@ -1,10 +1,14 @@
 //! GIF (GIF89a): images, their timing and the loop are copied; comments, texts and other applications are not.
 
-use crate::picture::take;
+use crate::picture::{is_showable, take};
 
 pub(super) fn clean(octets: &[u8]) -> Option<Vec<u8>> {
     let header: [u8; 13] = take(octets, 0)?;
     if !matches!(&header[..6], b"GIF87a" | b"GIF89a") {
+        return None;
+    }
+    let short = |octets: &[u8], at| take::<2>(octets, at).map(u16::from_le_bytes);
+    if !is_showable(short(&header, 6)?, short(&header, 8)?) {
         return None;
     }
     let mut at = 13 + table_len(header[10]);
@@ -21,6 +25,9 @@ pub(super) fn clean(octets: &[u8]) -> Option<Vec<u8>> {
             // Image descriptor, its table, the LZW code size and the data.
             0x2c => {
                 let descriptor: [u8; 10] = take(octets, at)?;
+                if !is_showable(short(&descriptor, 5)?, short(&descriptor, 7)?) {
+                    return None;
+                }
                 at = after_blocks(octets, at.checked_add(10 + table_len(descriptor[9]) + 1)?)?;
                 out.extend_from_slice(&octets[begin..at]);
                 images += 1;

@@ -1,6 +1,6 @@
 //! JPEG (ITU-T T.81, annex B): tables, frames and scans are copied; application segments and comments are not.
 
-use crate::picture::{exif, take};
+use crate::picture::{exif, is_showable, take};
 
 const SOI: u8 = 0xd8;
 const EOI: u8 = 0xd9;
@@ -33,6 +33,12 @@ pub(super) fn clean(octets: &[u8]) -> Option<Vec<u8>> {
             APP1 if body.starts_with(b"Exif\0\0") => orientation = orientation.or_else(|| exif::orientation(&body[6..])),
             // Says how the three colours are coded; without it they are shown wrong.
             APP14 if body.starts_with(b"Adobe") && body.len() >= 12 => segment(&mut kept, APP14, &body[..12]),
+            // A frame says its size (B.2.2).
+            0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf
+                if !is_showable(u16::from_be_bytes(take(body, 1)?), u16::from_be_bytes(take(body, 3)?)) =>
+            {
+                return None;
+            }
             // Quantisation, Huffman and arithmetic tables, restart intervals, frames of every coding.
             0xc0..=0xcf | 0xdb | 0xdd | 0xdc => segment(&mut kept, marker, body),
             SOS => {

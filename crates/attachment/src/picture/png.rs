@@ -1,6 +1,6 @@
 //! PNG (ISO/IEC 15948): critical chunks and those that change how pixels look are copied, texts and times are not.
 
-use crate::picture::{exif, take};
+use crate::picture::{exif, is_showable, take};
 
 const SIGNATURE: &[u8; 8] = b"\x89PNG\r\n\x1a\n";
 /// Chunks that are copied: critical ones, transparency, and colour spaces of a few fixed numbers.
@@ -19,6 +19,9 @@ pub(super) fn clean(octets: &[u8]) -> Option<Vec<u8>> {
         let end = at.checked_add(12)?.checked_add(length)?;
         let whole = rest.get(at..end)?;
         let body = &whole[8..whole.len() - 4];
+        if kind == *b"IHDR" && !is_showable(u32::from_be_bytes(take(body, 0)?), u32::from_be_bytes(take(body, 4)?)) {
+            return None;
+        }
         if kind == *b"IEND" {
             chunk(&mut out, b"IEND", &[]);
             return pixels.then_some(out);

@@ -17,7 +17,7 @@ pub use decide::decide;
 pub use facts::{ContentFacts, Facts, RefusedFile, RefusedFileCause};
 pub use important::has_bracketed_word;
 pub use reasons::{Offer, OrderFacts, Reason, Unavailable, offers};
-pub use rules::{CheckMode, ImportantMode, RuleSet, RulesError};
+pub use rules::{CheckMode, ContactMode, ImportantMode, RuleSet, RulesError};
 
 /// What happens to a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

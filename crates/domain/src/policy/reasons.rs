@@ -27,6 +27,10 @@ pub struct Reason {
     pub once_per_order: bool,
     /// Whether the seller may write text of their own.
     pub free_text: bool,
+    /// Whether telephone numbers pass.
+    pub phones: bool,
+    /// Hosts to which links pass beside those of every message; lower case.
+    pub links: Vec<String>,
 }
 
 /// What a rule needs to know of an order.

@@ -17,7 +17,7 @@ use crate::policy::reasons::Reason;
 use crate::texts::is_same_language;
 
 /// Version of the code that reads the rules: the same file under other code is another rule set.
-const ENGINE: &[u8] = b"tradepost rules 2";
+const ENGINE: &[u8] = b"tradepost rules 3";
 const DEFAULT: &str = include_str!("../../rules/default.toml");
 
 /// What the bracketed word in a subject does (C5).
@@ -42,6 +42,16 @@ pub enum CheckMode {
     Block,
     /// Nothing.
     Off,
+}
+
+/// What happens to contact data that a person typed (C10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContactMode {
+    /// The reader sees a mask.
+    Mask,
+    /// It passes.
+    Pass,
 }
 
 /// The rules of one marketplace.
@@ -75,6 +85,12 @@ pub struct RuleSet {
     pub max_attachment_bytes: usize,
     /// Attachments on pages and API.
     pub max_attachments: usize,
+    /// What happens to telephone numbers, where the reason says nothing else.
+    pub phones: ContactMode,
+    /// What happens to links to hosts that are not allowed.
+    pub links: ContactMode,
+    /// Hosts to which links pass, with everything below them; lower case.
+    pub allowed_hosts: Vec<String>,
     /// Content checks on critical messages.
     pub checks: CheckMode,
     /// Their phrases, by language.
@@ -112,6 +128,8 @@ struct File {
     duplicates: Duplicates,
     automatic: Automatic,
     attachments: Attachments,
+    phones: Phones,
+    links: Links,
     checks: Checks,
     reports: Reports,
     reason: Vec<ReasonRow>,
@@ -168,6 +186,19 @@ struct Attachments {
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
+struct Phones {
+    mode: Option<ContactMode>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Links {
+    mode: Option<ContactMode>,
+    allow: Option<Vec<Spanned<String>>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
 struct Checks {
     mode: Option<CheckMode>,
 }
@@ -194,6 +225,10 @@ struct ReasonRow {
     once_per_order: bool,
     #[serde(default = "yes")]
     free_text: bool,
+    #[serde(default)]
+    phones: bool,
+    #[serde(default)]
+    links: Vec<Spanned<String>>,
 }
 
 fn yes() -> bool {
@@ -259,6 +294,9 @@ impl RuleSet {
             automatic_days: 0,
             max_attachment_bytes: 0,
             max_attachments: 0,
+            phones: ContactMode::Mask,
+            links: ContactMode::Mask,
+            allowed_hosts: Vec::new(),
             checks: CheckMode::Off,
             phrases: Arc::new(Phrases::embedded()),
             report_reasons: Vec::new(),
@@ -286,6 +324,11 @@ impl RuleSet {
         put(&mut self.automatic_days, file.automatic.once_in_days, 1..=365)?;
         put(&mut self.max_attachment_bytes, file.attachments.max_bytes, 0..=100 << 20)?;
         put(&mut self.max_attachments, file.attachments.max_count, 0..=100)?;
+        self.phones = file.phones.mode.unwrap_or(self.phones);
+        self.links = file.links.mode.unwrap_or(self.links);
+        if let Some(allow) = file.links.allow {
+            self.allowed_hosts = allow.into_iter().map(host).collect::<Result<_, _>>()?;
+        }
         self.checks = file.checks.mode.unwrap_or(self.checks);
         if let Some(reasons) = file.reports.reasons {
             self.report_reasons = distinct(reasons)?;
@@ -313,6 +356,14 @@ fn important_word(word: Spanned<String>) -> Result<String, RulesError> {
     let text = word.get_ref().trim().to_lowercase();
     let valid = (2..=30).contains(&text.chars().count()) && text.chars().all(char::is_alphabetic);
     if valid { Ok(text) } else { Err(RulesError::at(&word, "a word of 2 to 30 letters, without the brackets")) }
+}
+
+/// A host, as a link names it.
+fn host(host: Spanned<String>) -> Result<String, RulesError> {
+    let text = host.get_ref().trim().trim_end_matches('.').to_lowercase();
+    let is_label = |l: &str| !l.is_empty() && l.len() <= 63 && l.chars().all(|c| c.is_alphanumeric() || c == '-');
+    let valid = text.split('.').count() >= 2 && text.split('.').all(is_label);
+    if valid { Ok(text) } else { Err(RulesError::at(&host, "a host such as \"tracking.example\", without https:// and path")) }
 }
 
 fn distinct(ids: Vec<Spanned<String>>) -> Result<Vec<String>, RulesError> {
@@ -359,6 +410,8 @@ fn reasons(rows: Vec<ReasonRow>) -> Result<Vec<Reason>, RulesError> {
             categories: row.categories.iter().map(|c| c.to_lowercase()).collect(),
             once_per_order: row.once_per_order,
             free_text: row.free_text,
+            phones: row.phones,
+            links: row.links.into_iter().map(host).collect::<Result<_, _>>()?,
         });
     }
     if !out.iter().any(|r| r.id == "other" && !r.critical) {
@@ -435,5 +488,6 @@ mod tests {
         assert!(fault("[[reason]]\nid = \"x\"\ncritical = false\n").1.contains("\"other\""));
         assert_eq!(fault("[important.words]\nde = [\"[wichtig]\"]\n").0, 2);
         assert_eq!(fault("[checks]\nmode = \"loud\"\n").0, 2);
+        assert_eq!(fault("[links]\nmode = \"mask\"\nallow = [\"https://x.example/\"]\n").0, 3);
     }
 }

@@ -8,8 +8,11 @@ use std::collections::BTreeMap;
 use crate::html;
 use crate::mime::decode::{TransferEncoding, decode_text, decode_transfer, transfer_encoding};
 use crate::mime::structure::{Entity, Message};
+use crate::mime::tnef::{self, Tnef};
+use crate::mime::uuencode::{self, UuFile};
+use crate::mime::{armour, calendar};
 
-/// Longest HTML part that is opened, in bytes; a longer one is treated as a part that we do not pass.
+/// Longest HTML part whose structure is opened, in bytes; of a longer one only the words are passed on.
 const MAX_HTML_BYTES: usize = 2 << 20;
 
 /// Kind of a part that stands beside the text.
@@ -49,6 +52,8 @@ pub struct AttachedFile {
     pub octets: Vec<u8>,
     /// Content in Unicode, for a file declared as plain text.
     pub text: Option<String>,
+    /// Content-ID, without brackets, of a picture that the HTML shows (RFC 2392).
+    pub content_id: Option<String>,
 }
 
 /// The content of a message, still with every address in it.
@@ -95,67 +100,150 @@ impl Content {
 struct Segment {
     text: Option<String>,
     html: Option<String>,
+    /// Words of HTML that is beyond the limits; counts where there is nothing better.
+    unread: Option<String>,
 }
 
 /// Reads the content of a message whose structure is known.
 #[must_use]
 pub fn read_content(message: &Message<'_>) -> Content {
-    // One segment per alternative or lone body, in document order: the key is the entity's index.
-    let mut segments: BTreeMap<usize, Segment> = BTreeMap::new();
-    let mut parts = Vec::new();
-    let mut encrypted = false;
+    let mut reader = Reader::default();
     for (index, entity) in message.entities.iter().enumerate() {
         // RFC 1847, section 2.2; RFC 8551, section 3.3.
-        encrypted |= matches!(entity.media_type.as_str(), "multipart/encrypted" | "application/pgp-encrypted") || is_enveloped(entity);
-        if entity.is_multipart() {
-            continue;
-        }
-        let alternative = outermost_alternative(message, index);
-        let key = alternative.unwrap_or(index);
-        match body_role(entity, alternative.is_some()) {
-            Role::Text => append(&mut segments.entry(key).or_default().text, &decode_text(entity)),
-            Role::Html => {
-                let Some(clean) = html::sanitise(&decode_text(entity)) else {
-                    parts.push(Part { kind: PartKind::Other, file: None });
-                    continue;
-                };
-                parts.extend((0..clean.pictures_removed.min(1)).map(|_| Part { kind: PartKind::Picture, file: None }));
-                append(&mut segments.entry(key).or_default().html, &clean.html);
-            }
-            Role::File => parts.push(Part { kind: PartKind::File, file: Some(attached(entity)) }),
-            Role::Beside(kind) => parts.push(Part { kind, file: None }),
+        reader.encrypted |=
+            matches!(entity.media_type.as_str(), "multipart/encrypted" | "application/pgp-encrypted") || is_enveloped(entity);
+        if !entity.is_multipart() {
+            let alternative = outermost_alternative(message, index);
+            reader.read(entity, alternative.unwrap_or(index), alternative.is_some());
         }
     }
-    let any_html = segments.values().any(|s| s.html.as_deref().is_some_and(|h| !h.trim().is_empty()));
-    let mut content = Content { subject: message.fields().text("Subject").unwrap_or_default(), parts, ..Content::default() };
-    let mut joined = String::new();
-    for segment in segments.into_values() {
-        let text = match (&segment.text, &segment.html) {
-            (Some(text), _) if !text.trim().is_empty() => text.clone(),
-            (_, Some(html)) => html::to_text(html),
-            (text, None) => text.clone().unwrap_or_default(),
-        };
-        if any_html {
-            joined.push_str(&segment.html.unwrap_or_else(|| html::from_text(&text)));
+    reader.finish(message.fields().text("Subject").unwrap_or_default())
+}
+
+#[derive(Default)]
+struct Reader {
+    /// One segment per alternative or lone body, in document order: the key is the entity's index.
+    segments: BTreeMap<usize, Segment>,
+    parts: Vec<Part>,
+    /// What was found in shells that mail clients put around a message.
+    shells: Vec<Tnef>,
+    encrypted: bool,
+}
+
+impl Reader {
+    fn read(&mut self, entity: &Entity<'_>, key: usize, in_alternative: bool) {
+        match body_role(entity, in_alternative) {
+            Role::Text => self.text(key, &decode_text(entity)),
+            Role::Html => self.html(key, &decode_text(entity)),
+            Role::File => self.parts.push(Part { kind: PartKind::File, file: Some(attached(entity)) }),
+            Role::Calendar => {
+                // Beside another form of the text it says nothing new.
+                if let Some(summary) = calendar::summarise(&decode_text(entity)).filter(|_| !in_alternative) {
+                    append(&mut self.segments.entry(key).or_default().text, &summary);
+                }
+                self.beside(PartKind::Card);
+            }
+            Role::Tnef => match tnef::read(&decode_transfer(entity)) {
+                Some(shell) => self.shells.push(shell),
+                None => self.beside(PartKind::Other),
+            },
+            Role::Beside(kind) => self.beside(kind),
         }
-        if !content.text.is_empty() && !text.is_empty() {
+    }
+
+    fn text(&mut self, key: usize, text: &str) {
+        let (text, stripped) = armour::strip(text);
+        if stripped > 0 {
+            self.beside(PartKind::Signature);
+        }
+        let (text, files) = uuencode::take_files(&text);
+        append(&mut self.segments.entry(key).or_default().text, &text);
+        let media_type = "application/octet-stream";
+        let file = |f: UuFile| AttachedFile { name: f.name, media_type: media_type.into(), octets: f.octets, text: None, content_id: None };
+        self.parts.extend(files.into_iter().map(|f| Part { kind: PartKind::File, file: Some(file(f)) }));
+    }
+
+    fn html(&mut self, key: usize, html: &str) {
+        let clean = if html.len() <= MAX_HTML_BYTES { html::sanitise(html) } else { None };
+        let segment = self.segments.entry(key).or_default();
+        match clean {
+            Some(clean) => {
+                append(&mut segment.html, &clean.html);
+                if clean.pictures_removed > 0 {
+                    self.beside(PartKind::Picture);
+                }
+            }
+            // A bomb, or a document: its words are passed on, its structure is not opened.
+            None => append(&mut segment.unread, &html::to_text_unread(html)),
+        }
+    }
+
+    fn beside(&mut self, kind: PartKind) {
+        self.parts.push(Part { kind, file: None });
+    }
+
+    /// Opens the shells: files beside the others, and the text where the message has no other.
+    fn open_shells(&mut self) {
+        for (n, shell) in std::mem::take(&mut self.shells).into_iter().enumerate() {
+            let said = |s: &Segment| [&s.text, &s.html, &s.unread].into_iter().flatten().any(|t| !t.trim().is_empty());
+            if !self.segments.values().any(said) {
+                let key = usize::MAX - n;
+                if let Some(html) = shell.html {
+                    self.html(key, &html);
+                }
+                if let Some(text) = shell.text {
+                    self.text(key, &text);
+                }
+            }
+            for file in shell.files {
+                let media_type = file.media_type.unwrap_or_else(|| "application/octet-stream".to_owned()).to_ascii_lowercase();
+                let file = AttachedFile { name: file.name, media_type, octets: file.octets, text: None, content_id: file.content_id };
+                self.parts.push(Part { kind: PartKind::File, file: Some(file) });
+            }
+        }
+    }
+
+    fn finish(mut self, subject: String) -> Content {
+        self.open_shells();
+        let any_html = self.segments.values().any(|s| s.html.as_deref().is_some_and(|h| !h.trim().is_empty()));
+        let mut content = Content { subject, parts: self.parts, ..Content::default() };
+        let mut joined = String::new();
+        for segment in self.segments.into_values() {
+            let text = match (segment.text, &segment.html, segment.unread) {
+                (Some(text), ..) if !text.trim().is_empty() => text,
+                (_, Some(html), unread) if !html.trim().is_empty() || unread.is_none() => html::to_text(html),
+                (_, _, Some(unread)) => unread,
+                (text, ..) => text.unwrap_or_default(),
+            };
+            if any_html {
+                joined.push_str(&segment.html.unwrap_or_else(|| html::from_text(&text)));
+            }
+            if !content.text.is_empty() && !text.is_empty() {
+                content.text.push('\n');
+            }
+            content.text.push_str(text.trim_end_matches('\n'));
             content.text.push('\n');
         }
-        content.text.push_str(text.trim_end_matches('\n'));
-        content.text.push('\n');
+        content.html = any_html.then_some(joined);
+        // RFC 9580, section 6.2: an armoured message in the text itself.
+        content.encrypted = self.encrypted || content.text.contains("-----BEGIN PGP MESSAGE-----");
+        // RFC 2392: only what the HTML shows is a picture within it; the others stand beside the message.
+        let shown = content.html.as_deref().map(html::pictures).unwrap_or_default();
+        for file in content.parts.iter_mut().filter_map(|p| p.file.as_mut()) {
+            file.content_id = file.content_id.take().filter(|id| shown.contains(id));
+        }
+        content
     }
-    content.html = any_html.then_some(joined);
-    // RFC 9580, section 6.2: an armoured message in the text itself.
-    content.encrypted = encrypted || content.text.contains("-----BEGIN PGP MESSAGE-----");
-    content
 }
 
 fn attached(entity: &Entity<'_>) -> AttachedFile {
+    let id = entity.fields.raw("Content-ID").map(|id| id.trim().trim_matches(['<', '>']).to_owned());
     AttachedFile {
         name: entity.file_name.clone().unwrap_or_default(),
         media_type: entity.media_type.clone(),
         octets: decode_transfer(entity),
         text: (entity.media_type == "text/plain").then(|| decode_text(entity)),
+        content_id: id.filter(|id| !id.is_empty() && entity.media_type.starts_with("image/")),
     }
 }
 
@@ -168,6 +256,8 @@ enum Role {
     Text,
     Html,
     File,
+    Calendar,
+    Tnef,
     Beside(PartKind),
 }
 
@@ -178,20 +268,18 @@ fn body_role(entity: &Entity<'_>, in_alternative: bool) -> Role {
     let beside = entity.is_attachment || entity.file_name.is_some();
     match entity.media_type.as_str() {
         "text/plain" if !beside => Role::Text,
-        "text/html" if !beside && entity.body.len() <= MAX_HTML_BYTES => Role::Html,
+        "text/html" if !beside => Role::Html,
         "application/pgp-signature" | "application/pgp-keys" | "application/pkcs7-signature" | "application/x-pkcs7-signature" => {
             Role::Beside(PartKind::Signature)
         }
         "application/pgp-encrypted" | "application/pkcs7-mime" | "application/x-pkcs7-mime" => Role::Beside(PartKind::Other),
-        "text/calendar" | "text/vcard" | "text/x-vcard" | "application/ics" => Role::Beside(PartKind::Card),
+        "text/calendar" | "application/ics" => Role::Calendar,
+        "text/vcard" | "text/x-vcard" | "text/directory" => Role::Beside(PartKind::Card),
         // What a mail client or mail system adds by itself.
-        "application/ms-tnef" | "application/vnd.ms-tnef" => Role::Beside(PartKind::Other),
+        "application/ms-tnef" | "application/vnd.ms-tnef" => Role::Tnef,
+        _ if entity.file_name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case("winmail.dat")) => Role::Tnef,
         "text/rfc822-headers" | "message/delivery-status" | "message/disposition-notification" | "message/feedback-report" => {
             Role::Beside(PartKind::Message)
-        }
-        // A picture within the text rather than beside it.
-        t if t.starts_with("image/") && !entity.is_attachment && entity.fields.find("Content-ID").is_some() => {
-            Role::Beside(PartKind::Picture)
         }
         // Another form of the text that only some clients show.
         _ if in_alternative && !beside => Role::Beside(PartKind::Other),

@@ -47,6 +47,8 @@ pub enum OriginatorError {
 pub struct Originator {
     /// The author's mailbox.
     pub mailbox: Mailbox,
+    /// The display name, decoded; empty where there is none.
+    pub display_name: String,
 }
 
 impl<'a> Fields<'a> {
@@ -111,13 +113,13 @@ impl<'a> Fields<'a> {
             Some(Address::List(list)) => list,
             Some(Address::Group(_)) | None => return Err(OriginatorError::NoMailbox),
         };
-        let mut addresses = list.iter().filter_map(|a| a.address.as_deref());
-        let address = addresses.next().ok_or(OriginatorError::NoMailbox)?;
+        let mut addresses = list.iter().filter_map(|a| Some((a.address.as_deref()?, a.name.as_deref().unwrap_or_default())));
+        let (address, name) = addresses.next().ok_or(OriginatorError::NoMailbox)?;
         if addresses.next().is_some() {
             return Err(OriginatorError::Several);
         }
         let mailbox = Mailbox::parse(address.trim()).map_err(|_| OriginatorError::NoMailbox)?;
-        Ok(Originator { mailbox })
+        Ok(Originator { mailbox, display_name: name.trim().to_owned() })
     }
 
     /// Every mailbox of the address fields of that name, groups opened; what is no mailbox is left out.
