@@ -122,9 +122,10 @@ impl Rewriter<'_> {
             return (Verdict::Drop, Closing::Nothing);
         };
         let has_choice = *choices > 0;
-        if std::mem::replace(has_fallback, *has_fallback || local == "Fallback") {
+        if *has_fallback {
             return (Verdict::Drop, Closing::Nothing);
         }
+        *has_fallback = local == "Fallback";
         let verdict = match local {
             "Fallback" if has_choice => Verdict::Keep,
             "Fallback" => Verdict::Unwrap,

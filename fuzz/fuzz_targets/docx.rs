@@ -1,0 +1,7 @@
+//! Any bytes as a DOCX: no panic, and what comes out is taken again.
+#![no_main]
+
+use attachment::Kind;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| fuzz::clean_twice(Kind::Docx, data));
