@@ -16,6 +16,7 @@ pub fn scrubber() -> Scrubber {
             name: mask("name"),
             quotation: mask("earlier"),
             device: mask("device"),
+            armour: mask("armour"),
         },
         writer: Identity::new("Ana Canary", "Ana", None),
         own: OwnWords::new(["Sur, a seller on Market, wrote to you:".to_owned()], ["Order 302-1".to_owned(), "Report:".to_owned()]),

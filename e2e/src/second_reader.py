@@ -184,10 +184,15 @@ OF_PEOPLE = re.compile(r"^(docProps|customXml)/|people|core-properties|printerSe
 
 
 def words_of(octets):
-    """Text of a part: what is deleted or moved away and what stands there a second time for old programs left out."""
+    """Text of a part without what is deleted, moved away or hidden, and what stands there again for old programs."""
     from lxml import etree
 
+    def is_hidden(node):
+        return any(mark.get(W + "val") not in ("0", "false", "off") for mark in node.findall(W + "rPr/" + W + "vanish"))
+
     def walk(node):
+        if node.tag == W + "r" and is_hidden(node):
+            return ""
         if not isinstance(node.tag, str) or node.tag in (W + "del", W + "moveFrom", MC + "Fallback"):
             return ""
         return (node.text or "" if node.tag == W + "t" else "") + "".join(walk(child) for child in node)

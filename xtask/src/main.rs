@@ -1,4 +1,4 @@
-//! Development commands: `cargo xtask test`, `lint`, `tidy`, `bench`, `fuzz`.
+//! Development commands: `cargo xtask test`, `lint`, `tidy`, `bench`, `fuzz`, `vectors`.
 
 #![allow(clippy::print_stdout, clippy::disallowed_methods)] // A tool speaks on stdout and reads its environment.
 
@@ -17,6 +17,7 @@ cargo xtask COMMAND
   lint          formatting, clippy and tidy
   tidy          hold the arrows between crates and the rules that no compiler knows
   bench relay   Tradepost beside Postfix, same run, alternating (release build)
+  vectors DIR   write the vector set as files (docs/vectors.md)
   fuzz [TARGET] fuzz the parsers for ten minutes each (nightly toolchain and cargo-fuzz)
 ";
 
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(&root()),
         ["bench", "relay", rest @ ..] => bench(rest),
         ["fuzz", rest @ ..] => fuzz(rest),
+        ["vectors", folder] => cargo(&["run", "--quiet", "-p", "e2e", "--bin", "write_vectors", "--", folder]),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())
@@ -72,8 +74,11 @@ fn bench(rest: &[&str]) -> anyhow::Result<()> {
     run(Command::new(root().join("target/release/bench_relay")).args(rest))
 }
 
+/// Every fuzz target.
+const FUZZ: [&str; 10] = ["smtp_server", "smtp_client", "message", "html", "address", "scrub", "picture", "docx", "doc", "pdf"];
+
 fn fuzz(rest: &[&str]) -> anyhow::Result<()> {
-    let targets = if rest.is_empty() { vec!["smtp_server", "smtp_client", "message", "html", "address"] } else { rest.to_vec() };
+    let targets = if rest.is_empty() { FUZZ.to_vec() } else { rest.to_vec() };
     for target in targets {
         let arguments = ["+nightly", "fuzz", "run", target, "--", "-max_total_time=600", "-rss_limit_mb=2048"];
         run(Command::new("cargo").args(arguments).current_dir(root().join("fuzz")))?;

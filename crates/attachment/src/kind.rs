@@ -187,7 +187,8 @@ pub fn judge(name: &str, media_type: &str, octets: &[u8]) -> Result<Kind, Fault>
     // A text file may say anything, also "%PDF-": what it claims to be counts as long as it is text.
     let content = if claimed == Kind::Text && is_text(octets) { Some(Kind::Text) } else { Kind::of_content(octets) };
     match content {
-        Some(Kind::Doc) if holds(octets, &utf16("EncryptedPackage")) => Err(Fault::Encrypted),
+        // A locked DOCX is a container; a DOC may hold the word, and its locks are seen when it is opened.
+        Some(Kind::Doc) if claimed == Kind::Docx && holds(octets, &utf16("EncryptedPackage")) => Err(Fault::Encrypted),
         Some(kind) if kind != claimed => Err(Fault::Disagreement),
         Some(kind) => Ok(kind),
         None => Err(Fault::Disagreement),
@@ -235,5 +236,7 @@ mod tests {
         let ole = |name: &str| [b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".to_vec(), utf16(name)].concat();
         assert_eq!(judge("a.doc", "", &ole("WordDocument")), Ok(Kind::Doc));
         assert_eq!(judge("a.docx", "", &ole("EncryptedPackage")), Err(Fault::Encrypted));
+        assert_eq!(judge("a.docx", "", &ole("WordDocument")), Err(Fault::Disagreement));
+        assert_eq!(judge("a.doc", "", &ole("What EncryptedPackage means")), Ok(Kind::Doc));
     }
 }

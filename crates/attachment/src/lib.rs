@@ -5,7 +5,9 @@
 
 mod doc;
 mod docx;
+mod fields;
 mod kind;
+mod octets;
 mod pdf;
 mod picture;
 

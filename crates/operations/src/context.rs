@@ -13,7 +13,8 @@ use domain::{Clock, MarketplaceId, Random, SellerId, Timestamp};
 use mail::dkim::Signer;
 use mail::{Domain, Mailbox, ReversePath};
 use store::seal::MasterKey;
-use store::{Objects, Store};
+use store::{Objects, Store, StoreError};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::metrics::Metrics;
@@ -23,6 +24,8 @@ use crate::metrics::Metrics;
 pub(crate) const LEASE: Duration = Duration::from_secs(30 * 60);
 /// Sealed bodies above this size stand in the object store.
 pub(crate) const INLINE_LIMIT: usize = 1 << 20;
+/// Messages above this size are worked on where that keeps nobody waiting.
+pub(crate) const HEAVY_BYTES: usize = 64 << 10;
 /// How often an operation decides anew when the facts changed under it.
 pub(crate) const TRIES: usize = 8;
 
@@ -168,6 +171,16 @@ impl Context {
     #[must_use]
     pub fn text(&self, locale: &str, key: &str, fields: &[(&str, &str)]) -> String {
         self.settings.texts.text(locale, key, fields)
+    }
+
+    /// Work whose length is that of a message: a large one keeps no thread of the runtime, few at a time.
+    pub(crate) async fn work<T>(&self, octets: usize, work: impl FnOnce() -> T) -> Result<T, StoreError> {
+        let is_light = octets < HEAVY_BYTES || Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread;
+        if is_light {
+            return Ok(work());
+        }
+        let _permit = self.heavy.acquire().await.map_err(|_| StoreError::Unavailable("closing".to_owned()))?;
+        Ok(tokio::task::block_in_place(work))
     }
 
     /// The first 128 bits of a MAC for one purpose.

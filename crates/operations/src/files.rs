@@ -10,6 +10,8 @@ use store::StoreError;
 
 use crate::context::{CleanDocument, Context};
 
+/// Files of one mail that are looked at; a letter has a handful, and each may cost a cleaner its seconds.
+const MAX_FILES: usize = 50;
 /// Plain text below this size is worked on where it is.
 const LIGHT_BYTES: usize = 16 << 10;
 
@@ -43,9 +45,14 @@ pub(crate) async fn prepare(ctx: &Context, content: &Arc<Content>, rules: &Arc<R
     if content.files().all(is_light) {
         return Ok(files(content, rules, channel, ctx.clean_document.as_ref()));
     }
-    let _permit = ctx.heavy.acquire().await.map_err(|_| StoreError::Unavailable("closing".to_owned()))?;
+    let permit = Arc::clone(&ctx.heavy).acquire_owned().await.map_err(|_| StoreError::Unavailable("closing".to_owned()))?;
     let (content, rules, clean) = (Arc::clone(content), Arc::clone(rules), Arc::clone(&ctx.clean_document));
-    let done = tokio::task::spawn_blocking(move || files(&content, &rules, channel, clean.as_ref())).await;
+    let done = tokio::task::spawn_blocking(move || {
+        // Held by the work, which goes on when nobody waits for it any more.
+        let _permit = permit;
+        files(&content, &rules, channel, clean.as_ref())
+    })
+    .await;
     done.map_err(|_| StoreError::Unavailable("reading a file was cut off".to_owned()))
 }
 
@@ -61,6 +68,13 @@ pub(crate) fn files(content: &Content, rules: &RuleSet, channel: Channel, clean:
             out.refused.push(refused(RefusedFileCause::Size));
         } else if channel == Channel::Web && n >= rules.max_attachments {
             out.refused.push(refused(RefusedFileCause::Count));
+        } else if n >= MAX_FILES {
+            // Told once: the others are as many as somebody likes.
+            if n == MAX_FILES {
+                out.refused.push(refused(RefusedFileCause::Count));
+            }
+            out.refused_places.push(n);
+            continue;
         } else {
             match rebuild(file, clean) {
                 Ok((kind, content)) => {

@@ -96,7 +96,7 @@ async fn compose_notice(
     let body = format!("{told}{links}");
     let is_refusal = n.told.code.starts_with("remedy_") || n.told.code == "notice_bounced";
     let subject_key = if is_refusal { "notice_subject_not_delivered" } else { "notice_subject_note" };
-    // The view may be read by the other side: the writer's own subject is masked in it, and the links are left out.
+    // The view is for staff: addresses are masked in it, and the links are left out.
     let scrubber = Scrubber { masks: masks(ctx, n.locale), ..Scrubber::default() };
     let own = OwnMessage {
         id,

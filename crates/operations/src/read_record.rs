@@ -10,6 +10,9 @@ use crate::bodies;
 use crate::context::Context;
 use crate::put_order::{PairAliases, aliases};
 
+/// Octets of a text in which its author's part is looked for.
+const MAX_READ: usize = 1 << 20;
+
 /// A message with its delivery.
 #[derive(Debug, Clone)]
 pub struct MessageView {
@@ -130,7 +133,9 @@ pub async fn open_message(ctx: &Context, id: MessageId) -> Result<Option<OpenedM
     };
     let texts = &ctx.settings.texts;
     let introductions: Vec<String> = texts.languages().map(|l| texts.text(l, "mask_quotation", &[])).collect();
-    let written = text.as_deref().map(|text| quoting::written_behind(text, &introductions));
+    // Of a very long text the beginning is read: what is quoted stands below.
+    let begin = |text: &str| text[..(0..=MAX_READ.min(text.len())).rev().find(|n| text.is_char_boundary(*n)).unwrap_or(0)].to_owned();
+    let written = text.as_deref().map(|text| quoting::written_behind(&begin(text), &introductions));
     Ok(Some(OpenedMessage { view: MessageView { message: sealed.message, delivery: sealed.delivery }, subject, text, written }))
 }
 

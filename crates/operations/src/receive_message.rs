@@ -14,7 +14,7 @@ use mail::{Mailbox, MessageId, ReversePath};
 use store::{AliasTarget, CommitError, StoreError};
 
 use crate::authentication::Authentication;
-use crate::context::{Context, Marketplace, TRIES};
+use crate::context::{Context, HEAVY_BYTES, Marketplace, TRIES};
 use crate::dry_run::DryRun;
 use crate::metrics::Metrics;
 use crate::receive_unpaired::{note, to_operator, to_report};
@@ -27,8 +27,6 @@ const MAX_HOPS: u32 = 5;
 const MAX_RECEIVED: usize = 50;
 /// Octets of one message times its aliases: each alias keeps its own copy.
 const MAX_COPIES_BYTES: usize = 256 << 20;
-/// Messages above this size are read on a thread that may be busy for long.
-const HEAVY_BYTES: usize = 64 << 10;
 
 /// A message at the end of DATA.
 #[derive(Debug, Clone)]
@@ -187,8 +185,12 @@ async fn read(ctx: &Context, received: &Received) -> Result<Result<Reading, Refu
     if octets.len() < HEAVY_BYTES {
         return Ok(read_octets(&octets, &our_domains));
     }
-    let _permit = ctx.heavy.acquire().await.map_err(|_| StoreError::Unavailable("closing".to_owned()))?;
-    let done = tokio::task::spawn_blocking(move || read_octets(&octets, &our_domains)).await;
+    let permit = Arc::clone(&ctx.heavy).acquire_owned().await.map_err(|_| StoreError::Unavailable("closing".to_owned()))?;
+    let done = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        read_octets(&octets, &our_domains)
+    })
+    .await;
     done.map_err(|_| StoreError::Unavailable("reading a message was cut off".to_owned()))
 }
 
@@ -306,7 +308,7 @@ fn incoming<'a>(
         tag,
         channel: Channel::Mail,
         sender,
-        display_name: &reading.display_name,
+        from: (&reading.display_name, reading.from.as_ref().ok()),
         reason: "other",
         order: None,
         content: Arc::clone(&reading.content),

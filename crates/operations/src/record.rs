@@ -97,25 +97,28 @@ pub(crate) async fn record(
         None => None,
     };
     count(&w, m, conversation.as_ref().filter(|_| w.joined.is_some()), now, &mut changes.counters);
-    let relayed = passes.then_some(conversation.as_ref()).flatten().map(|conversation| {
-        let relay_of = Relay {
-            id,
-            marketplace: m.marketplace,
-            facts: &w.pair,
-            conversation,
-            order: w.order.as_ref(),
-            to: m.target.reaches,
-            content: &m.content,
-            files: &w.files,
-            reason: m.reason,
-            writer: (m.display_name, arrival.writer),
-            references: &w.pair.referenced,
-            automatic: m.automatic,
-            now,
-            hops: m.hops,
-        };
-        relay(ctx, &relay_of)
-    });
+    let relayed = match conversation.as_ref().filter(|_| passes) {
+        Some(conversation) => {
+            let relay_of = Relay {
+                id,
+                marketplace: m.marketplace,
+                facts: &w.pair,
+                conversation,
+                order: w.order.as_ref(),
+                to: m.target.reaches,
+                content: &m.content,
+                files: &w.files,
+                reason: m.reason,
+                writer: m.from,
+                references: &w.pair.referenced,
+                automatic: m.automatic,
+                now,
+                hops: m.hops,
+            };
+            Some(ctx.work(m.original.len(), || relay(ctx, &relay_of)).await?)
+        }
+        None => None,
+    };
     if let Some(conversation) = conversation.as_ref().filter(|_| passes) {
         let by = m.target.reaches.other();
         let order = w.order.as_ref().map(|o| o.id);

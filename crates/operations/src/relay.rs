@@ -196,10 +196,12 @@ fn passed_files(
     let mut masked = Counts::default();
     let mut out = Vec::with_capacity(files.passed.len());
     for file in &files.passed {
+        // Without traps first: what they stand between could be an address.
+        let name = without_traps(&file.name);
         // The extension says what it is; everything before it is the writer's.
-        let (stem, extension) = match file.name.rsplit_once('.') {
+        let (stem, extension) = match name.rsplit_once('.') {
             Some((stem, extension)) if extension.len() <= 5 && extension.bytes().all(|b| b.is_ascii_alphanumeric()) => (stem, extension),
-            _ => (file.name.as_str(), ""),
+            _ => (name.as_str(), ""),
         };
         let (stem, in_name) = scrubber.file_name(stem);
         masked += in_name;
@@ -213,15 +215,20 @@ fn passed_files(
         };
         let name = if extension.is_empty() { stem } else { format!("{stem}.{extension}") };
         let content_id = file.content_id.as_ref().and_then(|old| pictures.get(old).cloned());
-        out.push(File { name: safe_name(&name, &ctx.text(locale, "file_name", &[])), content, content_id });
+        out.push(File { name: short_name(&name, &ctx.text(locale, "file_name", &[])), content, content_id });
     }
     (out, masked)
 }
 
 /// A file name without folders and without anything a header or a shell could trip over.
-fn safe_name(name: &str, otherwise: &str) -> String {
+fn without_traps(name: &str) -> String {
     let base = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let mut clean: String = base.chars().filter(|c| !c.is_control() && !"<>:\"|?*;".contains(*c)).take(MAX_FILE_NAME).collect();
+    base.chars().filter(|c| !c.is_control() && !"<>:\"|?*;".contains(*c)).collect()
+}
+
+/// A file name of a length that every system takes.
+fn short_name(name: &str, otherwise: &str) -> String {
+    let mut clean: String = name.chars().take(MAX_FILE_NAME).collect();
     while clean.len() > MAX_FILE_NAME {
         clean.pop();
     }
@@ -288,7 +295,7 @@ fn with_space(words: &str) -> String {
 fn html_body<'a>(banner: &str, body: &str, lines: impl Iterator<Item = &'a String>, footer: &str) -> String {
     let paragraph = |text: &str| format!("<p>{}</p>", html::escape(text).replace('\n', "<br>\n"));
     let lines: String = lines.map(|line| format!("{}\n", paragraph(line))).collect();
-    format!("{}\n<hr>\n{body}\n{lines}<hr>\n{footer}", paragraph(banner))
+    format!("{}\n<hr>\n<div dir=\"auto\">{body}</div>\n{lines}<hr>\n{footer}", paragraph(banner))
 }
 
 pub(crate) fn fresh_id(ctx: &Context, marketplace: &Marketplace) -> MessageId {
@@ -315,7 +322,9 @@ mod tests {
 
     #[test]
     fn file_names_lose_folders_and_traps() {
-        assert_eq!(safe_name("..\\..\\C:\\Users\\ana\\no;ta.txt", "file.txt"), "nota.txt");
-        assert_eq!(safe_name("/", "archivo.txt"), "archivo.txt");
+        let safe = |name: &str| short_name(&without_traps(name), "archivo.txt");
+        assert_eq!(safe("..\\..\\C:\\Users\\ana\\no;ta.txt"), "nota.txt");
+        assert_eq!(safe("/"), "archivo.txt");
+        assert_eq!(safe("ana<@>x.example.pdf"), "ana@x.example.pdf", "whole again before it is scrubbed");
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use domain::message::{Author, Message};
 use domain::policy::{Channel, OrderFacts, Outcome, decide, offers};
 use domain::{Conversation, MessageId as Id, OrderId, Role, Timestamp};
+use mail::Mailbox;
 use mail::mime::{Content, parse, read_content};
 use store::{AliasTarget, BodyKind, CommitError, CounterAdd, StoreError};
 
@@ -104,6 +105,7 @@ struct Kept<'a> {
     order: Option<OrderId>,
     content: Arc<Content>,
     display_name: String,
+    from: Option<Mailbox>,
     original: Vec<u8>,
 }
 
@@ -124,7 +126,7 @@ impl Kept<'_> {
             tag: self.conversation.as_ref().map(|c| c.tag.clone()),
             channel: Channel::Web,
             sender: Sender::Party(self.author),
-            display_name: &self.display_name,
+            from: (&self.display_name, self.from.as_ref()),
             reason,
             order: self.order,
             content: Arc::clone(&self.content),
@@ -151,17 +153,18 @@ async fn open(ctx: &Context, id: Id) -> Result<Kept<'_>, OperationError> {
     let original = bodies::open(ctx, &sealed, BodyKind::Original).await?.ok_or_else(missing)?;
     let reading = original.clone();
     let read = tokio::task::spawn_blocking(move || read(&reading)).await;
-    let (content, display_name) = read.map_err(|_| StoreError::Unavailable("reading a message was cut off".to_owned()))??;
+    let (content, display_name, from) = read.map_err(|_| StoreError::Unavailable("reading a message was cut off".to_owned()))??;
     let conversation = match message.conversation {
         Some(id) => ctx.store.find_conversation(id).await?,
         None => None,
     };
     let order = message.order;
-    Ok(Kept { message, author, marketplace, conversation, order, content: Arc::new(content), display_name, original })
+    Ok(Kept { message, author, marketplace, conversation, order, content: Arc::new(content), display_name, from, original })
 }
 
-/// What it says, and the display name with which it came.
-fn read(original: &[u8]) -> Result<(Content, String), StoreError> {
+/// What it says, and the display name and address with which it came.
+fn read(original: &[u8]) -> Result<(Content, String, Option<Mailbox>), StoreError> {
     let message = parse(original).map_err(|_| StoreError::Corrupt("an original cannot be read back".to_owned()))?;
-    Ok((read_content(&message), message.fields().originator().map(|o| o.display_name).unwrap_or_default()))
+    let (display_name, from) = message.fields().originator().map(|o| (o.display_name, Some(o.mailbox))).unwrap_or_default();
+    Ok((read_content(&message), display_name, from))
 }

@@ -21,6 +21,7 @@ pub(crate) fn masks(ctx: &Context, locale: &str) -> Masks {
         name: text("mask_name"),
         quotation: text("mask_quotation"),
         device: text("mask_device"),
+        armour: text("part_signature"),
     }
 }
 

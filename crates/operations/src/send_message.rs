@@ -163,7 +163,7 @@ impl Prepared<'_> {
             tag: self.tag.clone(),
             channel: Channel::Web,
             sender: Sender::Party(Role::Seller),
-            display_name: "",
+            from: ("", None),
             reason: &self.written.reason,
             order: self.order,
             content: Arc::clone(&self.content),

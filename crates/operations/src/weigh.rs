@@ -25,8 +25,8 @@ pub(crate) struct Incoming<'a> {
     pub(crate) tag: Option<Tag>,
     pub(crate) channel: Channel,
     pub(crate) sender: Sender<'a>,
-    /// Display name in RFC5322.From; empty elsewhere.
-    pub(crate) display_name: &'a str,
+    /// Display name and address in RFC5322.From, as far as it came by mail.
+    pub(crate) from: (&'a str, Option<&'a Mailbox>),
     /// Contact reason; `other` by mail.
     pub(crate) reason: &'a str,
     /// The order that the caller names.

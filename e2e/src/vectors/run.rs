@@ -170,11 +170,13 @@ pub fn table(judged: &[Judged]) -> String {
     out
 }
 
-/// Where a canary stands in clear in what the service keeps and says of itself: log, metrics, files.
+/// Where a canary stands in clear in what the service keeps and says of itself: metrics, answers of the API, files with
+/// the log among them.
 pub fn left_behind(service: &Service) -> Vec<String> {
     let metrics = http::request(service.web, "GET", "/metrics", None, "text/plain", &[]).unwrap();
     assert_eq!(metrics.status, 200, "{}", metrics.body);
     let mut faults: Vec<String> = canaries_in(metrics.body.as_bytes()).into_iter().map(|c| format!("{c} in the metrics")).collect();
+    faults.extend(answered(service));
     for file in files_below(service.folder.path()) {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if ["tradepost.toml", "rules.toml", "dkim.pem"].contains(&name.as_str()) {
@@ -185,6 +187,21 @@ pub fn left_behind(service: &Service) -> Vec<String> {
         // H03: the writer's Message-ID is kept, so that answers are threaded.
         let kept = |canary: &String| name.starts_with("tradepost.db") && canary.starts_with("zqh03");
         faults.extend(found.into_iter().filter(|canary| !kept(canary)).map(|canary| format!("{canary} in {name}")));
+    }
+    faults
+}
+
+/// What the API says of every message that was attempted: canaries of hard rows in it.
+fn answered(service: &Service) -> Vec<String> {
+    let log = service.log();
+    let ids: BTreeSet<&str> = log.split("id=").skip(1).filter_map(|rest| rest.get(..32)).filter(|id| id.bytes().all(|b| b.is_ascii_hexdigit())).collect();
+    assert!(ids.len() > 100, "only {} messages in the log", ids.len());
+    let soft: Vec<String> = super::all().iter().filter(|v| v.soft.is_some()).map(|v| v.id.to_lowercase()).collect();
+    let mut faults = Vec::new();
+    for path in ids.iter().flat_map(|id| [format!("/messages/{id}"), format!("/messages/{id}/decision")]) {
+        let answer = http::request(service.web, "GET", &format!("/api/v1{path}"), Some(&service.token), "", &[]).unwrap();
+        let found = canaries_in(answer.body.as_bytes()).into_iter().filter(|c| !soft.iter().any(|id| c[2..].starts_with(id.as_str())));
+        faults.extend(found.map(|canary| format!("{canary} in the answer of {path}")));
     }
     faults
 }

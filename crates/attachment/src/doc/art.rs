@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::mem::take;
 
 use crate::doc::sprm::{self, Found};
-use crate::doc::{Budget, Kept, blips, clear, u8_at, u16_at, u32_at};
+use crate::doc::{Budget, Kept, blips};
+use crate::octets::{clear, u8_at, u16_at, u32_at};
+use crate::picture::{blank, metafile};
 
 /// How deep records may be nested.
 const MAX_DEPTH: usize = 16;
@@ -40,11 +42,13 @@ pub(super) struct Art<'a> {
     budget: &'a mut Budget,
     /// Where the store says that pictures are, in the main stream.
     delayed: BTreeSet<usize>,
+    /// What deflated metafiles may still have.
+    inflation: usize,
 }
 
 impl<'a> Art<'a> {
     pub(super) fn new(budget: &'a mut Budget) -> Self {
-        Self { budget, delayed: BTreeSet::new() }
+        Self { budget, delayed: BTreeSet::new(), inflation: blips::MAX_INFLATED }
     }
 
     /// OfficeArtContent: what drawings share, then each drawing after an octet.
@@ -114,7 +118,11 @@ impl<'a> Art<'a> {
             }
             // Bitmaps and metafiles as Word 6 kept them.
             _ => {
-                blips::image(body);
+                if !blank::image(body)
+                    && let Some(clean) = metafile::clean_wmf(body)
+                {
+                    blank::refill(body, &clean);
+                }
                 Some(())
             }
         }
@@ -130,7 +138,7 @@ impl<'a> Art<'a> {
             if kind == FBSE {
                 self.store_entry(body, depth)?;
             } else if BLIPS.contains(&kind) {
-                blips::blip(kind, instance, body);
+                blips::blip(kind, instance, body, &mut self.inflation);
             } else if TABLES.contains(&kind) {
                 let _ = properties(body, instance);
             } else if version == CONTAINER && depth < MAX_DEPTH {

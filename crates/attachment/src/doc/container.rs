@@ -5,8 +5,8 @@ use std::io::{Cursor, Read, Write};
 use cfb::{CompoundFile, Version};
 
 use crate::doc::fib::Fib;
-use crate::doc::{u16_at, u32_at};
 use crate::kind::Fault;
+use crate::octets::{u16_at, u32_at};
 
 /// Longest stream that is read.
 const MAX_STREAM: u64 = 32 << 20;

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use crate::doc::{clear, put, u16_at, u32_at};
 use crate::kind::Fault;
+use crate::octets::{clear, put, u16_at, u32_at};
 
 /// wIdent of Word 97 and later (2.5.2).
 const WORD_97: usize = 0xa5ec;

@@ -6,8 +6,9 @@
 //! mail envelopes, user names, smart tags, themes, embedded fonts. Text that no piece refers to, as fast saves leave it, is
 //! zeros too. Nothing moves, so that no place in the document has to be computed anew.
 //!
-//! Stays, because a reader sees it: text that is tracked as deleted (by "Author", undated), comments, alternative texts
-//! without an address or a path. Metafiles (EMF, WMF, PICT) that are deflated are kept as they are.
+//! Text that is tracked as deleted is spaces, also in pieces whose formatting says so; pictures and notes that were deleted
+//! with it stay. Metafiles (EMF, WMF) are cleaned, deflated or not; one that nobody understands, and any PICT, shows nothing.
+//! What stays, because a reader sees it: comments, alternative texts without an address or a path.
 //!
 //! Every walk is paid from one budget, so that structures that overlap cost no more than structures that do not.
 
@@ -21,9 +22,11 @@ mod table;
 mod tests;
 mod text;
 
+use std::mem::take;
 use std::ops::Range;
 
 use crate::kind::Fault;
+use crate::octets::clear;
 use container::Streams;
 use fib::Fib;
 use sprm::Found;
@@ -37,8 +40,14 @@ const BUDGET: usize = 256 << 20;
 /// `Macros`, `Encrypted`, `Disagreement` for a container of another program, or `Unreadable`: no container, older than
 /// Word 97, or text, styles or formatting are not where the file says.
 pub(crate) fn clean_doc(octets: &[u8]) -> Result<Vec<u8>, Fault> {
-    let (streams, fib) = container::read(octets)?;
-    rebuild(streams, fib).ok_or(Fault::Unreadable)
+    let rebuilt = |octets: &[u8]| {
+        let (streams, fib) = container::read(octets)?;
+        rebuild(streams, fib).ok_or(Fault::Unreadable)
+    };
+    let clean = rebuilt(octets)?;
+    // Structures that contradict one another may read differently once a part of them is blank: then nobody knows which
+    // reading another program takes.
+    if rebuilt(&clean).as_ref() == Ok(&clean) { Ok(clean) } else { Err(Fault::Unreadable) }
 }
 
 fn rebuild(streams: Streams, mut fib: Fib) -> Option<Vec<u8>> {
@@ -59,6 +68,7 @@ fn rebuild(streams: Streams, mut fib: Fib) -> Option<Vec<u8>> {
     table::sections(&mut table, &mut word, &fib, &mut in_word, &mut found, &mut budget)?;
     let kinds = text::field_kinds(&table, &fib);
     body.blank_fields(&mut word, &kinds);
+    body.blank_deleted(&mut word, table.get(fib.range(fib::CLX))?, take(&mut found.deleted));
 
     table::scrub(&mut table, &mut fib, &mut in_table, &mut found);
     let mut drawings = art::Art::new(&mut budget);
@@ -103,37 +113,5 @@ impl Budget {
     fn spend(&mut self, octets: usize) -> Option<()> {
         self.0 = self.0.checked_sub(octets)?;
         Some(())
-    }
-}
-
-/// An octet at a place.
-fn u8_at(octets: &[u8], at: usize) -> Option<usize> {
-    octets.get(at).copied().map(usize::from)
-}
-
-/// Two octets at a place, little-endian.
-fn u16_at(octets: &[u8], at: usize) -> Option<usize> {
-    let found: [u8; 2] = octets.get(at..at.checked_add(2)?)?.try_into().ok()?;
-    Some(usize::from(u16::from_le_bytes(found)))
-}
-
-/// Four octets at a place, little-endian.
-fn u32_at(octets: &[u8], at: usize) -> Option<usize> {
-    let found: [u8; 4] = octets.get(at..at.checked_add(4)?)?.try_into().ok()?;
-    usize::try_from(u32::from_le_bytes(found)).ok()
-}
-
-/// Zeros between two places, as far as there is anything.
-fn clear(octets: &mut [u8], from: usize, to: usize) {
-    let to = to.min(octets.len());
-    if let Some(place) = octets.get_mut(from..to) {
-        place.fill(0);
-    }
-}
-
-/// Octets over those at a place; none where they do not fit.
-fn put(octets: &mut [u8], at: usize, new: &[u8]) {
-    if let Some(place) = octets.get_mut(at..at.saturating_add(new.len())) {
-        place.copy_from_slice(new);
     }
 }

@@ -1,16 +1,24 @@
-//! Formatting ([MS-DOC] 2.2.5, 2.4.6, 2.6): dates and session numbers in it become zeros, and what it refers to is found.
+//! Formatting ([MS-DOC] 2.2.5, 2.4.6, 2.6): dates and session numbers in it become zeros, and what it refers to is found, as
+//! is what it says is deleted.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
-use crate::doc::{Budget, Kept, clear, u8_at, u16_at, u32_at};
+use crate::doc::{Budget, Kept};
+use crate::octets::{clear, u8_at, u16_at, u32_at};
 
 /// A page of formatting.
 const PAGE: usize = 512;
 
-/// Places in the data stream that formatting refers to.
+/// Whether a run is tracked as deleted (sprmCFRMarkDel).
+const DELETED: usize = 0x0800;
+
+/// What formatting says about other places.
 #[derive(Default)]
 pub(super) struct Found {
-    /// Pictures and data of fields (sprmCPicLocation). Embedded objects have a number there that is no place.
+    /// Runs of the main stream that are tracked as deleted.
+    pub(super) deleted: Vec<Range<usize>>,
+    /// Places in the data stream: pictures and data of fields (sprmCPicLocation). Embedded objects have a number there that is no place.
     pub(super) pictures: BTreeSet<usize>,
     /// More formatting (sprmPHugePapx, sprmPTableProps).
     pub(super) formatting: BTreeSet<usize>,
@@ -36,6 +44,20 @@ pub(super) fn scrub(grpprl: &mut [u8], found: &mut Found) {
         }
         at += length;
     }
+}
+
+/// Whether a list of properties says that its text is tracked as deleted, if it says anything: the last word counts.
+pub(super) fn deletion(grpprl: &[u8]) -> Option<bool> {
+    let (mut at, mut is_deleted) = (0, None);
+    while let Some(opcode) = u16_at(grpprl, at) {
+        at += 2;
+        let Some(length) = grpprl.get(at..).and_then(|rest| operand(rest, opcode)) else { break };
+        if opcode == DELETED {
+            is_deleted = u8_at(grpprl, at).map(|value| value & 1 == 1);
+        }
+        at += length;
+    }
+    is_deleted
 }
 
 /// How long the operand of an opcode is (2.2.5.1, and the two that count in their own way).
@@ -98,6 +120,9 @@ pub(super) fn pages(
             // A paragraph's properties begin with the number of its style.
             let properties = if of_paragraphs { start + 2 } else { start };
             if let Some(grpprl) = word.get_mut(base + properties..base + end) {
+                if !of_paragraphs && deletion(grpprl) == Some(true) {
+                    found.deleted.push(u32_at(&page, 4 * run)?..u32_at(&page, 4 * run + 4)?);
+                }
                 scrub(grpprl, found);
             }
         }

@@ -2,7 +2,8 @@
 
 use crate::doc::fib::{DOP, Fib, GRP_XST_ATN_OWNERS, PLCF_AND_REF, PLCF_SED, PLF_LST, STSHF, STTBF_ASSOC, STTBF_RMARK};
 use crate::doc::sprm::{self, Found};
-use crate::doc::{Budget, Kept, clear, put, u8_at, u16_at, u32_at};
+use crate::doc::{Budget, Kept};
+use crate::octets::{clear, put, u8_at, u16_at, u32_at};
 
 /// Who every author is.
 const AUTHOR: &[u8] = b"A\0u\0t\0h\0o\0r\0";

@@ -5,8 +5,9 @@ use std::io::{Cursor, Read, Write};
 use cfb::{CompoundFile, Version};
 use proptest::prelude::*;
 
-use super::{clean_doc, put};
+use super::clean_doc;
 use crate::kind::Fault;
+use crate::octets::put;
 
 const NARROW: &[u8] = b"Hola \x13 AUTHOR \x14Ana Canary\x15 y \x13 HYPERLINK \"mailto:Canary@x.example\" \x14aqui\x15.\r";
 const NARROW_CLEAN: &[u8] = b"Hola \x13        \x14          \x15 y \x13                                     \x14aqui\x15.\r";
@@ -223,6 +224,38 @@ fn persons_times_and_remainders_are_gone_and_the_text_stays() {
 fn cleaning_twice_changes_nothing() {
     let clean = clean_doc(&file(&document())).unwrap();
     assert_eq!(clean_doc(&clean).as_deref(), Ok(clean.as_slice()));
+}
+
+/// Spaces for characters but the ones that hold fields and paragraphs.
+fn blanked(text: &str) -> Vec<u8> {
+    utf16(&text.replace(|character: char| character >= ' ', " "))
+}
+
+#[test]
+fn what_is_tracked_as_deleted_is_spaces() {
+    let mut d = document();
+    // The first word is a run of its own.
+    let page = 512 * CHPX_PAGE;
+    put(&mut d.word, page, &longs(&[NARROW_AT, NARROW_AT + 4, 1_536]));
+    put(&mut d.word, page + 12, &[235, 240]);
+    put(&mut d.word, page + 470, b"\x03\0\x08\x01");
+    put(&mut d.word, page + 511, &[2]);
+    let clean = clean_doc(&file(&d)).unwrap();
+    let word = stream(&clean, "WordDocument");
+    assert_eq!(word[NARROW_AT..].get(..NARROW.len()), Some([b"    ".as_slice(), &NARROW_CLEAN[4..]].concat().as_slice()));
+    assert_eq!(word[WIDE_AT..].get(..2 * WIDE.encode_utf16().count()), Some(utf16(WIDE_CLEAN).as_slice()));
+    // Formatting of the second piece: in two octets, and in a list in front of the pieces; it may also take deletion back.
+    for (list, prm, is_deleted) in
+        [(b"".as_slice(), 0x0182, true), (b"\x01\x03\0\0\x08\x01", 1, true), (b"\x01\x03\0\0\x08\0", 1, false), (b"", 3, false)]
+    {
+        let mut pieces = clx();
+        let at = pieces.len() - 2;
+        put(&mut pieces, at, &shorts(&[prm]));
+        d.with(33, &[list, &pieces].concat());
+        let word = stream(&clean_doc(&file(&d)).unwrap(), "WordDocument");
+        let wanted = if is_deleted { blanked(WIDE) } else { utf16(WIDE_CLEAN) };
+        assert_eq!(word[WIDE_AT..].get(..wanted.len()), Some(wanted.as_slice()));
+    }
 }
 
 #[test]

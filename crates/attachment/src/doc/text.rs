@@ -1,10 +1,13 @@
-//! Text ([MS-DOC] 2.4.1): the pieces it is made of, and fields that name a person, a file or an address.
+//! Text ([MS-DOC] 2.4.1): the pieces it is made of, fields that name a person, a file or an address, and what is tracked as
+//! deleted.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::doc::fib::{Fib, PLCF_FLD};
-use crate::doc::{put, u8_at, u16_at, u32_at};
+use crate::doc::sprm;
+use crate::fields::{self, Kind};
+use crate::octets::{put, u8_at, u16_at, u32_at};
 
 /// Characters that begin a field, divide its instruction from its result, and end it (2.8.25).
 const FIELD_BEGIN: usize = 0x13;
@@ -17,27 +20,30 @@ const MAX_DEPTH: usize = 64;
 /// Stories before the one that each structure of fields belongs to, in the order of `PLCF_FLD`.
 const STORIES_BEFORE: [usize; 7] = [0, 2, 1, 4, 5, 6, 7];
 
-/// Fields that show who or where the writer is, or a path.
-const IDENTITIES: [&str; 7] = ["AUTHOR", "LASTSAVEDBY", "USERNAME", "USERINITIALS", "USERADDRESS", "FILENAME", "TEMPLATE"];
-/// Fields that show any property of the document, and properties that are of a person.
-const PROPERTIES: [&str; 2] = ["INFO", "DOCPROPERTY"];
-const OF_A_PERSON: [&str; 7] = ["AUTHOR", "LASTSAVEDBY", "MANAGER", "COMPANY", "FILENAME", "TEMPLATE", "HYPERLINKBASE"];
-/// Fields whose instruction is a path, a command or data of a program, and whose result is text or a picture of the document.
-const SOURCES: [&str; 12] =
-    ["INCLUDEPICTURE", "INCLUDETEXT", "INCLUDE", "IMPORT", "LINK", "DDE", "DDEAUTO", "RD", "DATABASE", "DATA", "ADDIN", "PRIVATE"];
-const HYPERLINK: &str = "HYPERLINK";
+/// What a piece says about deletion in two octets (Prm0, 2.9.215): the number of sprmCFRMarkDel there.
+const PRM_DELETED: usize = 0x41;
 
 /// Text in one place of the main stream.
 pub(super) struct Piece {
     pub(super) at: usize,
     characters: usize,
     is_wide: bool,
+    /// Its own formatting (Prm, 2.9.214).
+    prm: usize,
 }
 
 impl Piece {
     /// How many octets it has.
     pub(super) fn octets(&self) -> usize {
         if self.is_wide { 2 * self.characters } else { self.characters }
+    }
+
+    /// Whether it is tracked as deleted by its own formatting, which counts more than that of its runs.
+    fn deletion(&self, prcs: &[Option<bool>]) -> Option<bool> {
+        if self.prm & 1 == 1 {
+            return prcs.get(self.prm >> 1).copied().flatten();
+        }
+        ((self.prm >> 1) & 0x7f == PRM_DELETED).then_some((self.prm >> 8) & 1 == 1)
     }
 }
 
@@ -96,7 +102,8 @@ impl Text {
             // FcCompressed (2.9.73): 8-bit text at half the offset where bit 30 is set.
             let fc = u32_at(plc, 4 * (count + 1) + 8 * index + 2)?;
             let (is_wide, fc) = (fc & 0x4000_0000 == 0, fc & 0x3fff_ffff);
-            let piece = Piece { at: if is_wide { fc } else { fc / 2 }, characters, is_wide };
+            let prm = u16_at(plc, 4 * (count + 1) + 8 * index + 6)?;
+            let piece = Piece { at: if is_wide { fc } else { fc / 2 }, characters, is_wide, prm };
             left = left.checked_sub(piece.octets())?;
             if piece.at + piece.octets() > length {
                 return None;
@@ -135,6 +142,32 @@ impl Text {
                     }
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// Spaces for what is tracked as deleted, by runs of the main stream or by the formatting of pieces in the piece table.
+    pub(super) fn blank_deleted(&self, word: &mut [u8], clx: &[u8], runs: Vec<Range<usize>>) {
+        let prcs: Vec<Option<bool>> = self.prcs.iter().map(|prc| clx.get(prc.clone()).and_then(sprm::deletion)).collect();
+        let (runs, mut first) = (merged(runs), 0);
+        for piece in &self.pieces {
+            let units = self.units.get(first..first + piece.characters).unwrap_or_default();
+            first += piece.characters;
+            match piece.deletion(&prcs) {
+                Some(true) => units.iter().for_each(|unit| unit.blank(word)),
+                Some(false) => {}
+                None => {
+                    let mut next = runs.partition_point(|run| run.end <= piece.at);
+                    for unit in units {
+                        let (at, _) = unit.place();
+                        while runs.get(next).is_some_and(|run| run.end <= at) {
+                            next += 1;
+                        }
+                        if runs.get(next).is_some_and(|run| run.start <= at) {
+                            unit.blank(word);
+                        }
+                    }
+                }
             }
         }
     }
@@ -180,30 +213,33 @@ enum Blank {
     Both,
 }
 
-fn judge(instruction: &str, kind: Option<usize>) -> Blank {
-    let text = instruction.trim();
-    if text.is_empty() {
+fn judge(instruction: &str, number: Option<usize>) -> Blank {
+    if instruction.trim().is_empty() {
         return Blank::Nothing;
     }
-    let (first, rest) = text.split_at(text.find(|c: char| !c.is_alphanumeric()).unwrap_or(text.len()));
-    let first = first.to_ascii_uppercase();
-    let is_known = |word: &str| [HYPERLINK].iter().chain(&IDENTITIES).chain(&PROPERTIES).chain(&SOURCES).any(|known| *known == word);
-    let keyword = if is_known(&first) { first.as_str() } else { kind.and_then(keyword_of).unwrap_or_default() };
-    let is_unwanted = if keyword == HYPERLINK {
-        !is_web(rest)
-    } else if PROPERTIES.contains(&keyword) {
-        let text = text.to_ascii_uppercase();
-        OF_A_PERSON.iter().any(|property| text.contains(property))
-    } else {
-        !keyword.is_empty()
-    };
-    if !is_unwanted {
-        Blank::Nothing
-    } else if IDENTITIES.contains(&keyword) || PROPERTIES.contains(&keyword) {
-        Blank::Both
-    } else {
-        Blank::Instruction
+    let (kind, arguments) = fields::read(instruction);
+    // A keyword of another language may be the one of a harmless field in English.
+    match kind.filter(|kind| *kind != Kind::Computed).or_else(|| number.and_then(fields::of_number)) {
+        Some(Kind::Link) if !is_web(arguments) => Blank::Instruction,
+        Some(Kind::Property) if !fields::names_a_person(arguments) => Blank::Nothing,
+        Some(Kind::Identity | Kind::Property | Kind::Hidden) => Blank::Both,
+        Some(Kind::Source) => Blank::Instruction,
+        Some(Kind::Link | Kind::Computed) | None => Blank::Nothing,
     }
+}
+
+/// Places in order, none within another.
+fn merged(mut runs: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    runs.retain(|run| run.start < run.end);
+    runs.sort_unstable_by_key(|run| run.start);
+    let mut merged: Vec<Range<usize>> = Vec::new();
+    for run in runs {
+        match merged.last_mut() {
+            Some(last) if run.start <= last.end => last.end = last.end.max(run.end),
+            _ => merged.push(run),
+        }
+    }
+    merged
 }
 
 /// A link to the web or to a place in the document itself, not to an address or a file.
@@ -211,34 +247,6 @@ fn is_web(target: &str) -> bool {
     let target = target.trim().to_ascii_lowercase();
     let is_web = target.contains("http://") || target.contains("https://") || target.starts_with("\\l");
     is_web && !["@", "mailto:", "file:"].iter().any(|other| target.contains(other))
-}
-
-fn keyword_of(kind: usize) -> Option<&'static str> {
-    Some(match kind {
-        11 => "RD",
-        14 => "INFO",
-        17 => "AUTHOR",
-        20 => "LASTSAVEDBY",
-        29 => "FILENAME",
-        30 => "TEMPLATE",
-        36 => "INCLUDE",
-        40 => "DATA",
-        45 => "DDE",
-        46 => "DDEAUTO",
-        55 => "IMPORT",
-        56 => "LINK",
-        60 => "USERNAME",
-        61 => "USERINITIALS",
-        62 => "USERADDRESS",
-        67 => "INCLUDEPICTURE",
-        68 => "INCLUDETEXT",
-        77 => "PRIVATE",
-        78 => "DATABASE",
-        81 => "ADDIN",
-        85 => "DOCPROPERTY",
-        88 => HYPERLINK,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
@@ -256,7 +264,16 @@ mod tests {
         assert_eq!(judge("HYPERLINK \"file:///c:/ana.doc\"", None), Blank::Instruction);
         assert_eq!(judge(" HYPERLINK  \\o \"tip\" \"https://shop.example/a\" ", None), Blank::Nothing);
         assert_eq!(judge(" HYPERLINK \\l \"_Toc1\" ", None), Blank::Nothing);
+        assert_eq!(judge(" XE \"Ana\" ", None), Blank::Both);
+        assert_eq!(judge(" SET who Ana ", Some(6)), Blank::Both);
         assert_eq!(judge(" PAGE ", Some(33)), Blank::Nothing);
         assert_eq!(judge("   ", Some(17)), Blank::Nothing);
+    }
+
+    #[test]
+    fn places_are_merged() {
+        let runs = [4..6, 0..2, 1..3, 6..7].to_vec();
+        assert_eq!(merged(runs), [0..3, 4..7]);
+        assert!(merged(Vec::new()).is_empty());
     }
 }

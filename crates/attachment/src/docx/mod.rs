@@ -1,8 +1,8 @@
 //! DOCX (ISO/IEC 29500, WordprocessingML): a package built anew from the parts that relationships lead to and that are
 //! understood. Properties, people, revisions, data of other programs, embedded files and macros' companions are no such
-//! parts; names of parts and what stands around the zip are not taken over either.
+//! parts; names of parts and what stands around the zip are not taken over either. In the text, runs that are hidden by
+//! themselves go, and fields that show nothing, as do names of themes, descriptions of tables and controls, and tips.
 
-mod metafile;
 mod namespaces;
 mod package;
 mod pictures;
@@ -17,7 +17,7 @@ use std::io::{Cursor, Write};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, System, ZipWriter};
 
-use self::package::{MAX_XML, Package};
+use self::package::Package;
 use self::pictures::Picture;
 use self::relationships::{Goal, Links, Relation, Spec};
 use self::xml::{Anchor, Context, DECLARATION, escape, rewrite};
@@ -120,7 +120,7 @@ impl Builder<'_> {
 
     fn picture(&mut self, source: &Goal, number: usize) -> Result<Written, Fault> {
         let picture = match source {
-            Goal::Part(name) => Picture::clean(&self.package.read(name, u64::MAX)?.ok_or(Fault::Unreadable)?),
+            Goal::Part(name) => Picture::clean(&self.package.picture(name)?.ok_or(Fault::Unreadable)?),
             Goal::Web(_) | Goal::Blank => Picture::blank(),
         };
         let Picture { octets, extension, content_type } = picture;
@@ -132,7 +132,7 @@ impl Builder<'_> {
             return Err(Fault::Unreadable);
         };
         let (spec, parent) = (self.parts[place].spec, self.parts[place].parent);
-        let octets = self.package.read(source, MAX_XML)?.ok_or(Fault::Unreadable)?;
+        let octets = self.package.xml(source)?.ok_or(Fault::Unreadable)?;
         let text = package::text(octets)?;
         let mut links = Links::load(&mut self.package, source)?;
         let parent = parent.filter(|_| spec.relation == Relation::DiagramData);

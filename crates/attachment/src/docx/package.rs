@@ -1,4 +1,5 @@
-//! The zip of an OPC package (ISO/IEC 29500-2) read within bounds: how many entries, how large, how compressed.
+//! The zip of an OPC package (ISO/IEC 29500-2) read within bounds: how many entries, and how much of what is really inflated.
+//! What nothing reads may be as large as it likes.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
@@ -9,13 +10,14 @@ use crate::kind::Fault;
 
 /// More parts than any document has.
 const MAX_ENTRIES: usize = 2_000;
-/// Of all entries together, inflated.
+/// Of all parts together that are read, inflated.
 const MAX_TOTAL: u64 = 48 << 20;
 /// Of one part of XML, inflated.
-pub(super) const MAX_XML: u64 = 24 << 20;
-/// Parts that shrink to less than this fraction are looked at from this size on: zeros of a bomb, not words.
-const MAX_RATIO: u64 = 200;
-const RATIO_FROM: u64 = 1 << 20;
+const MAX_XML: u64 = 24 << 20;
+/// All XML together may have so many octets, or so many times what it is packed into: words pack four to thirty to one,
+/// what a bomb repeats a thousand. Pictures may: they are copied, not read.
+const MAX_RATIO: u64 = 120;
+const RATIO_FROM: u64 = 8 << 20;
 
 const CONTENT_TYPES: &str = "[content_types].xml";
 
@@ -24,7 +26,12 @@ const CONTENT_TYPES: &str = "[content_types].xml";
 pub(super) struct Package<'a> {
     archive: ZipArchive<Cursor<&'a [u8]>>,
     entries: BTreeMap<String, usize>,
+    /// Of the file, as no part can be packed into more.
+    length: u64,
     left: u64,
+    /// Of XML that was read: how long it is, and what it was packed into.
+    xml: u64,
+    packed: u64,
 }
 
 impl<'a> Package<'a> {
@@ -43,16 +50,10 @@ impl<'a> Package<'a> {
             return Err(Fault::Unreadable);
         }
         let mut entries = BTreeMap::new();
-        let mut total = 0_u64;
         for at in 0..archive.len() {
             let entry = archive.by_index_data(at).map_err(|_| Fault::Unreadable)?;
             if entry.encrypted() {
                 return Err(Fault::Encrypted);
-            }
-            let (size, packed) = (entry.size(), entry.compressed_size().max(1));
-            total = total.saturating_add(size);
-            if total > MAX_TOTAL || (size > RATIO_FROM && size / packed > MAX_RATIO) {
-                return Err(Fault::Unreadable);
             }
             let name = entry.name().map_err(|_| Fault::Unreadable)?.replace('\\', "/").to_ascii_lowercase();
             if name.starts_with('/') || name.contains([':', '\0']) || name.split('/').any(|segment| segment == "..") {
@@ -68,19 +69,37 @@ impl<'a> Package<'a> {
                 return Err(Fault::Unreadable);
             }
         }
-        let mut package = Self { archive, entries, left: MAX_TOTAL };
-        let types = package.read(CONTENT_TYPES, MAX_XML)?.ok_or(Fault::Unreadable)?;
+        let length = u64::try_from(octets.len()).unwrap_or(u64::MAX);
+        let mut package = Self { archive, entries, length, left: MAX_TOTAL, xml: 0, packed: 0 };
+        let types = package.xml(CONTENT_TYPES)?.ok_or(Fault::Unreadable)?;
         if text(types)?.to_ascii_lowercase().contains("macroenabled") {
             return Err(Fault::Macros);
         }
         Ok(package)
     }
 
-    /// The octets of an entry; `None` where there is none of that name.
-    pub(super) fn read(&mut self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, Fault> {
+    /// The octets of a part of XML; `None` where there is none of that name.
+    pub(super) fn xml(&mut self, name: &str) -> Result<Option<Vec<u8>>, Fault> {
         let Some(at) = self.entries.get(name).copied() else {
             return Ok(None);
         };
+        let packed = self.archive.by_index_data(at).map_err(|_| Fault::Unreadable)?.compressed_size();
+        self.packed = self.packed.saturating_add(packed).min(self.length);
+        let most = self.packed.saturating_mul(MAX_RATIO).max(RATIO_FROM);
+        let octets = self.read(at, MAX_XML.min(most.saturating_sub(self.xml)))?;
+        self.xml = self.xml.saturating_add(u64::try_from(octets.len()).unwrap_or(u64::MAX));
+        Ok(Some(octets))
+    }
+
+    /// The octets of a picture; `None` where there is none of that name.
+    pub(super) fn picture(&mut self, name: &str) -> Result<Option<Vec<u8>>, Fault> {
+        match self.entries.get(name).copied() {
+            Some(at) => self.read(at, u64::MAX).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn read(&mut self, at: usize, limit: u64) -> Result<Vec<u8>, Fault> {
         let limit = limit.min(self.left);
         let entry = self.archive.by_index(at).map_err(|_| Fault::Unreadable)?;
         let mut octets = Vec::new();
@@ -90,7 +109,7 @@ impl<'a> Package<'a> {
             return Err(Fault::Unreadable);
         }
         self.left -= length;
-        Ok(Some(octets))
+        Ok(octets)
     }
 
     /// The entry that a relationship of a part leads to, if there is one.

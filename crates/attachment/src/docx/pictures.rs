@@ -1,8 +1,7 @@
 //! Pictures of a document: rebuilt, or replaced by an empty one, so that what shows them still stands.
 
-use super::metafile;
 use crate::kind::Kind;
-use crate::picture::clean_picture;
+use crate::picture::{clean_picture, metafile};
 
 /// One transparent pixel.
 const BLANK: &[u8] = b"\x89PNG\r\n\x1a\n\

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
-use super::package::{self, MAX_XML, Package};
+use super::package::{self, Package};
 use crate::kind::Fault;
 
 const TRANSITIONAL: &str = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/";
@@ -185,7 +185,7 @@ impl Links {
     /// Reads those of a part; of the package itself for an empty name.
     pub(super) fn load(package: &mut Package<'_>, part: &str) -> Result<Self, Fault> {
         let mut links = Self::default();
-        let Some(octets) = package.read(&package::relationships_of(part), MAX_XML)? else {
+        let Some(octets) = package.xml(&package::relationships_of(part))? else {
             return Ok(links);
         };
         let xml = package::text(octets)?;

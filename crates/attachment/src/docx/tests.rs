@@ -259,12 +259,22 @@ fn macros_locks_and_entities_are_refused() {
 
 #[test]
 fn bombs_and_strange_directories_are_refused() {
-    let mut zip = ZipWriter::new_append(Cursor::new(pack(&parts()))).unwrap();
-    zip.start_file("word/media/bomb.png", SimpleFileOptions::default()).unwrap();
+    let mut others = parts();
+    others.retain(|(name, _)| *name != "word/media/Ana Canary.png");
+    let mut zip = ZipWriter::new_append(Cursor::new(pack(&others))).unwrap();
+    zip.start_file("word/media/Ana Canary.png", SimpleFileOptions::default()).unwrap();
     std::io::copy(&mut std::io::repeat(0).take(200 << 20), &mut zip).unwrap();
     assert_eq!(clean_docx(zip.finish().unwrap().get_ref()), Err(Fault::Unreadable));
-    // Not large, but far larger than what it is packed into.
-    assert_eq!(clean_docx(&with("word/styles.xml", &vec![b' '; 9 << 20])), Err(Fault::Unreadable));
+    // Not large, but far larger than what it is packed into: as one part, or in many.
+    assert_eq!(clean_docx(&with("word/settings.xml", &vec![b' '; 9 << 20])), Err(Fault::Unreadable));
+    let names: Vec<String> = (0..12).map(|number| format!("word/note{number}.xml")).collect();
+    let mut many: Vec<(&str, Vec<u8>)> = parts();
+    many.retain(|(name, _)| *name != "word/_rels/canary.xml.rels");
+    let notes = part("w:footnotes", &"<w:p/>".repeat(150_000));
+    many.extend(names.iter().map(|name| (name.as_str(), notes.clone())));
+    let link = |name: &String| format!("<Relationship Id=\"{name}\" Type=\"footnotes\" Target=\"/{name}\"/>");
+    many.push(("word/_rels/canary.xml.rels", relationships(&names.iter().map(link).collect::<String>())));
+    assert_eq!(clean_docx(&pack(&many)), Err(Fault::Unreadable));
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for number in 0..10_000 {
         zip.start_file(format!("word/{number}.xml"), SimpleFileOptions::default()).unwrap();
@@ -278,8 +288,56 @@ fn bombs_and_strange_directories_are_refused() {
     assert_eq!(clean_docx(b""), Err(Fault::Unreadable));
 }
 
+#[test]
+fn what_nothing_reads_may_pack_well() {
+    // A picture that was pasted from a program of its own.
+    for name in ["word/embeddings/oleObject1.bin", "word/embeddings/canary.bin"] {
+        assert!(clean_docx(&with(name, &vec![0xff; 3 << 20])).is_ok(), "{name}");
+    }
+    let bitmap = [b"BM".as_slice(), &vec![0; 4 << 20]].concat();
+    assert!(clean_docx(&with("word/media/canary.emf", &bitmap)).is_ok());
+}
+
+/// A main part with this content, written anew.
+fn rewritten(content: &str) -> String {
+    let context = Context { anchors: &BTreeSet::new(), drawings: &[] };
+    let xml = String::from_utf8(part("w:document", content)).unwrap();
+    String::from_utf8(rewrite(&xml, &mut Links::default(), &context).unwrap().octets).unwrap()
+}
+
+#[test]
+fn what_no_reader_sees_goes() {
+    let runs = "<w:p><w:r><w:rPr><w:b/><w:vanish/></w:rPr><w:t>Canary</w:t><w:footnoteReference w:id=\"1\"/></w:r>\
+        <w:r><w:rPr><w:vanish w:val=\"0\"/></w:rPr><w:t>Seen.</w:t></w:r><w:pPr><w:rPr><w:vanish/></w:rPr></w:pPr></w:p>";
+    let clean = rewritten(runs);
+    assert!(words(&clean) == "Seen." && !clean.contains("footnoteReference") && clean.contains("<w:pPr><w:rPr><w:vanish/>"), "{clean}");
+    let style = rewritten("<w:style><w:rPr><w:vanish/></w:rPr></w:style>");
+    assert!(style.contains("<w:style><w:rPr><w:vanish/></w:rPr></w:style>"), "{style}");
+    for gone in [
+        "<w:p><w:r><w:fldChar w:fldCharType=\"begin\"/></w:r><w:r><w:instrText> XE \"Canary\" </w:instrText></w:r><w:r><w:fldChar w:fldCharType=\"end\"/></w:r></w:p>",
+        "<w:p><w:fldSimple w:instr=\" SET x Canary \"><w:r><w:t>Canary</w:t></w:r></w:fldSimple></w:p>",
+        "<w:tblPr><w:tblCaption w:val=\"Canary\"/><w:tblDescription w:val=\"Canary\"/></w:tblPr>",
+        "<w:sdtPr><w:alias w:val=\"Canary\"/><w:tag w:val=\"Canary\"/></w:sdtPr>",
+        "<w:abstractNum w:abstractNumId=\"0\"><w:nsid w:val=\"CA0A7F01\"/><w:tmpl w:val=\"CA0A7F02\"/><w:lvl/></w:abstractNum>",
+        "<w:ffData><w:helpText w:val=\"Canary\"/><w:statusText w:val=\"Canary\"/></w:ffData>",
+        "<w:hyperlink w:anchor=\"_Toc1\" w:tooltip=\"Canary\"><w:r><w:t>x</w:t></w:r></w:hyperlink>",
+        "<a:theme name=\"Canary\"><a:clrScheme name=\"Canary\"/><a:fontScheme name=\"Canary\"/><a:fmtScheme name=\"Canary\"/></a:theme>",
+    ] {
+        let clean = rewritten(gone);
+        assert!(!holds_canary(clean.as_bytes()), "{clean}");
+        assert_eq!(clean.matches("name=\"Theme\"").count(), if gone.starts_with("<a:theme") { 4 } else { 0 });
+    }
+}
+
+#[test]
+fn fields_that_are_dropped_are_not_open() {
+    let dropped = "<w:fldSimple w:instr=\"PAGE\" r:id=\"rId9\"><w:r><w:t>7</w:t></w:r></w:fldSimple>";
+    let clean = rewritten(&format!("<w:p>{}</w:p><w:p><w:r><w:t>Seen.</w:t></w:r></w:p>", dropped.repeat(2_000)));
+    assert_eq!(words(&clean), "Seen.");
+}
+
 /// Markup out of which documents of any kind are put together; those with an end tag may hold others.
-const PIECES: [&str; 40] = [
+const PIECES: [&str; 42] = [
     "<w:p>",
     "<w:r>",
     "<w:t>",
@@ -309,6 +367,8 @@ const PIECES: [&str; 40] = [
     "<w:instrText>TITLE</w:instrText>",
     "<w:t>hello</w:t>",
     "<w:t>AUTHOR</w:t>",
+    "<w:rPr><w:vanish/></w:rPr>",
+    "<w:r><w:rPr><w:vanish/></w:rPr><w:fldChar w:fldCharType=\"end\"/></w:r>",
     "<w:del/>",
     "<w:ins/>",
     "<c:chart r:id=\"rId9\"/>",

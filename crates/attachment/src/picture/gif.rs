@@ -16,14 +16,15 @@ pub(super) fn clean(octets: &[u8]) -> Option<Vec<u8>> {
     let mut images = 0_usize;
     loop {
         let begin = at;
-        match *octets.get(at)? {
-            // Trailer: what follows is no part of the picture.
-            0x3b => {
+        match octets.get(at).copied() {
+            // Trailer: what follows is no part of the picture. Some programs leave it out.
+            None if images == 0 => return None,
+            None | Some(0x3b) => {
                 out.push(0x3b);
                 return (images > 0).then_some(out);
             }
             // Image descriptor, its table, the LZW code size and the data.
-            0x2c => {
+            Some(0x2c) => {
                 let descriptor: [u8; 10] = take(octets, at)?;
                 if !is_showable(short(&descriptor, 5)?, short(&descriptor, 7)?) {
                     return None;
@@ -32,7 +33,7 @@ pub(super) fn clean(octets: &[u8]) -> Option<Vec<u8>> {
                 out.extend_from_slice(&octets[begin..at]);
                 images += 1;
             }
-            0x21 => {
+            Some(0x21) => {
                 let label = *octets.get(at + 1)?;
                 at = after_blocks(octets, at + 2)?;
                 match label {
@@ -45,7 +46,9 @@ pub(super) fn clean(octets: &[u8]) -> Option<Vec<u8>> {
                     _ => {}
                 }
             }
-            _ => return None,
+            // Padding between blocks.
+            Some(0) => at += 1,
+            Some(_) => return None,
         }
     }
 }
@@ -94,6 +97,8 @@ mod tests {
     #[test]
     fn what_is_cut_off_is_refused() {
         let whole = picture();
-        assert!((0..whole.len() - 7).all(|n| clean(&whole[..n]).is_none()));
+        let image = whole.iter().rposition(|b| *b == 0x2c).unwrap();
+        assert!((0..=image).all(|n| clean(&whole[..n]).is_none()));
+        assert_eq!(clean(&whole[..whole.len() - 7]), clean(&whole), "only the trailer is missing");
     }
 }

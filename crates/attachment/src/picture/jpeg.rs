@@ -18,10 +18,13 @@ pub(super) fn clean(octets: &[u8]) -> Option<Vec<u8>> {
     let (mut orientation, mut scans) = (None, 0_usize);
     let mut at = 2;
     loop {
-        let marker = marker(octets, &mut at)?;
-        if marker == EOI {
-            break;
-        }
+        let marker = match marker(octets, &mut at) {
+            Some(EOI) => break,
+            Some(marker) => marker,
+            // Cut off behind a scan, or written by a program that leaves the end marker out: shown as far as it goes.
+            None if scans > 0 => break,
+            None => return None,
+        };
         let length = usize::from(u16::from_be_bytes(take(octets, at)?));
         let body = octets.get(at + 2..at.checked_add(length)?)?;
         at += length;
@@ -44,7 +47,7 @@ pub(super) fn clean(octets: &[u8]) -> Option<Vec<u8>> {
             SOS => {
                 segment(&mut kept, SOS, body);
                 scans += 1;
-                let end = end_of_scan(octets, at)?;
+                let end = end_of_scan(octets, at);
                 kept.extend_from_slice(&octets[at..end]);
                 at = end;
             }
@@ -62,32 +65,36 @@ pub(super) fn clean(octets: &[u8]) -> Option<Vec<u8>> {
     Some(head)
 }
 
-/// The next marker; fill octets before it are skipped (B.1.1.2).
+/// The next marker that has a segment or ends the picture; stray octets before it are skipped, as decoders do, and fill
+/// octets as B.1.1.2 says.
 fn marker(octets: &[u8], at: &mut usize) -> Option<u8> {
-    if *octets.get(*at)? != 0xff {
-        return None;
+    loop {
+        *at += octets.get(*at..)?.iter().position(|b| *b == 0xff)? + 1;
+        match *octets.get(*at)? {
+            0xff => {}
+            // A stuffed octet, and markers that stand alone: TEM, restarts, another start (B.1.1.3).
+            0 | 1 | 0xd0..=0xd8 => *at += 1,
+            marker => {
+                *at += 1;
+                return Some(marker);
+            }
+        }
     }
-    while *octets.get(*at)? == 0xff {
-        *at += 1;
-    }
-    *at += 1;
-    Some(octets[*at - 1]).filter(|marker| *marker != 0)
 }
 
-/// Where the coded data of a scan ends: at a marker that is neither a stuffed octet nor a restart. A picture that was
-/// cut off ends where it was cut off.
-fn end_of_scan(octets: &[u8], from: usize) -> Option<usize> {
+/// Where the coded data of a scan ends: at a marker that is neither a stuffed octet nor a restart, or where the picture
+/// was cut off.
+fn end_of_scan(octets: &[u8], from: usize) -> usize {
     let mut at = from;
-    while let Some(found) = octets.get(at..)?.iter().position(|b| *b == 0xff) {
+    while let Some(found) = octets.get(at..).and_then(|rest| rest.iter().position(|b| *b == 0xff)) {
         at += found;
         match octets.get(at + 1) {
             Some(0 | 0xd0..=0xd7) => at += 2,
             Some(0xff) => at += 1,
-            Some(_) => return Some(at),
-            None => return None,
+            Some(_) | None => return at,
         }
     }
-    None
+    octets.len()
 }
 
 fn segment(out: &mut Vec<u8>, marker: u8, body: &[u8]) {
@@ -133,9 +140,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_is_refused() {
+    fn what_is_cut_off_before_its_picture_is_refused_and_later_ended() {
         let whole = picture(1);
+        let scan = whole.windows(2).position(|w| w == [0xff, SOS]).unwrap();
+        assert!((2..=scan).all(|n| clean(&whole[..n]).is_none()));
         let end = whole.windows(2).rposition(|w| w == [0xff, EOI]).unwrap();
-        assert!((2..end).all(|n| clean(&whole[..n]).is_none()));
+        let cut = clean(&whole[..end - 1]).unwrap();
+        assert!(cut.ends_with(&[0xff, EOI]) && cut.windows(5).any(|w| w == b"\x12\xff\0\x34\xff"));
+        assert_eq!(clean(&cut).as_deref(), Some(cut.as_slice()));
+    }
+
+    #[test]
+    fn stray_octets_between_segments_are_skipped() {
+        let whole = picture(1);
+        let scan = whole.windows(2).position(|w| w == [0xff, SOS]).unwrap();
+        let strange = [&whole[..2], &[0xff, SOI, 0, 7], &whole[2..scan], b"\0\0", &whole[scan..]].concat();
+        assert_eq!(clean(&strange), clean(&whole));
     }
 }

@@ -2,12 +2,14 @@
 //! picture as its writer saw it (orientation, palette, transparency, loops).
 //!
 //! Nothing is decoded, so that a picture costs no more than its octets; one whose pixels would overwhelm who opens it is
-//! refused all the same.
+//! refused all the same. Pictures within documents that cannot move are blanked where they stand (`blank.rs`).
 
+pub(crate) mod blank;
 mod bmp;
 mod exif;
 mod gif;
 mod jpeg;
+pub(crate) mod metafile;
 mod png;
 mod tiff;
 
@@ -42,6 +44,13 @@ fn take<const N: usize>(octets: &[u8], at: usize) -> Option<[u8; N]> {
     octets.get(at..at.checked_add(N)?)?.try_into().ok()
 }
 
+/// CRC-32 of ISO 3309 over type and body of a chunk (ISO/IEC 15948, annex D); bit by bit is fast enough for what is written.
+fn crc32<'a>(octets: impl IntoIterator<Item = &'a u8>) -> u32 {
+    !octets.into_iter().fold(u32::MAX, |crc, octet| {
+        (0..8).fold(crc ^ u32::from(*octet), |crc, _| if crc & 1 == 1 { 0xedb8_8320 ^ (crc >> 1) } else { crc >> 1 })
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +65,11 @@ mod tests {
         let gif = b"GIF89a\xff\xff\xff\xff\0\0\0\x2c\0\0\0\0\xff\xff\xff\xff\0\x02\x01\0\0\x3b";
         assert_eq!(clean_picture(Kind::Gif, gif), Err(Fault::Unreadable));
         assert_eq!(clean_picture(Kind::Pdf, b"%PDF-"), Err(Fault::Kind));
+    }
+
+    #[test]
+    fn the_published_check_value_is_computed() {
+        assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
     }
 
     proptest! {

@@ -20,46 +20,66 @@ use tokens::{Token, attribute, is_end, is_void, name, tokenise};
 
 /// Tags that ordinary mail is made of. Of pictures only those that the message brings along: a remote one is a read
 /// receipt.
-const TAGS: [&str; 44] = [
+const TAGS: [&str; 64] = [
     "a",
     "abbr",
+    "address",
+    "article",
+    "aside",
     "b",
+    "bdi",
     "blockquote",
     "br",
+    "caption",
     "center",
     "cite",
     "code",
     "dd",
     "del",
+    "details",
     "div",
     "dl",
     "dt",
     "em",
+    "fieldset",
+    "figcaption",
+    "figure",
     "font",
+    "footer",
     "h1",
     "h2",
     "h3",
     "h4",
     "h5",
     "h6",
+    "header",
     "hr",
     "i",
     "img",
     "ins",
+    "label",
+    "legend",
     "li",
+    "main",
+    "mark",
+    "nav",
     "ol",
     "p",
     "pre",
     "q",
     "s",
+    "section",
     "small",
     "span",
+    "strike",
     "strong",
     "sub",
+    "summary",
     "sup",
     "table",
     "tbody",
     "td",
+    "tfoot",
     "th",
     "thead",
     "tr",
@@ -122,7 +142,7 @@ fn allowed_value<'a>(element: &str, attribute: &str, value: &'a str) -> Option<C
 pub struct Sanitised {
     /// Well-formed HTML of allowed tags only.
     pub html: String,
-    /// How many pictures stood in it.
+    /// How many pictures were taken out: remote ones, and those that stand in the link itself.
     pub pictures_removed: usize,
 }
 
@@ -138,19 +158,20 @@ pub fn sanitise(html: &str) -> Option<Sanitised> {
         return None;
     }
     let pictures = |text: &str| text.as_bytes().windows(4).filter(|w| w.eq_ignore_ascii_case(b"<img")).count();
-    let clean = without_hidden(&CLEANER.clean(html).to_string());
+    let clean = as_shown(&CLEANER.clean(html).to_string());
     let pictures_removed = pictures(html).saturating_sub(pictures(&clean));
     Some(Sanitised { html: clean, pictures_removed })
 }
 
-/// Clean HTML without elements that its reader would not see: nobody wrote them to be read (privacy B23).
-fn without_hidden(clean: &str) -> String {
-    if !clean.contains(style::HIDDEN) && !clean.contains("hidden=") && !clean.contains("<img") {
+/// Clean HTML as its reader sees it: without hidden elements, which nobody wrote to be read (privacy B23), and with the line
+/// ends that a style makes of white space as `<br>`.
+fn as_shown(clean: &str) -> String {
+    if !["<img", "hidden=", style::HIDDEN, style::LINES].iter().any(|mark| clean.contains(mark)) {
         return clean.to_owned();
     }
     let mut out = String::with_capacity(clean.len());
-    // Elements open within the hidden one, itself among them.
-    let mut hidden = 0_usize;
+    // Elements open within the hidden one, and within the one whose line ends count, itself among them.
+    let (mut hidden, mut lines) = (0_usize, 0_usize);
     for token in tokenise(clean) {
         match token {
             Token::Tag(tag) if hidden > 0 => match (is_void(tag), is_end(tag)) {
@@ -159,9 +180,24 @@ fn without_hidden(clean: &str) -> String {
                 (_, false) => hidden += 1,
             },
             Token::Tag(tag) if !is_end(tag) && is_hidden(tag) => hidden = usize::from(!is_void(tag)),
-            Token::Tag(tag) => out.push_str(tag),
+            Token::Tag(tag) => {
+                match (is_void(tag), is_end(tag)) {
+                    (true, _) => {}
+                    (_, true) => lines = lines.saturating_sub(1),
+                    (_, false) if lines > 0 || tag.contains(style::LINES) => lines += 1,
+                    _ => {}
+                }
+                out.push_str(tag);
+            }
             Token::Text(_) if hidden > 0 => {}
-            Token::Text(text) => escape_into(&mut out, &text),
+            Token::Text(text) => {
+                for (n, line) in text.split('\n').enumerate() {
+                    if n > 0 {
+                        out.push_str(if lines > 0 { "<br>" } else { "\n" });
+                    }
+                    escape_into(&mut out, line);
+                }
+            }
         }
     }
     out
@@ -224,10 +260,33 @@ pub fn to_text(clean: &str) -> String {
     text::of_clean(clean)
 }
 
-/// The same of HTML that is beyond the limits of the sanitiser: words without structure, in one pass.
+/// The same of HTML that is beyond the limits of the sanitiser: words and lines without further structure, in one pass.
 #[must_use]
 pub fn to_text_unread(html: &str) -> String {
-    html_to_text(html).replace("\r\n", "\n").trim().to_owned()
+    const ENDS: [&str; 8] = ["div", "td", "tr", "li", "h1", "h2", "h3", "section"];
+    let mut lines = String::with_capacity(html.len() + html.len() / 8);
+    for (n, piece) in html.split('<').enumerate() {
+        if n > 0 {
+            let name = piece.trim_start_matches('/').get(..7).unwrap_or(piece.trim_start_matches('/')).to_ascii_lowercase();
+            lines.push_str(if ENDS.iter().any(|e| name.starts_with(e)) { "<br><" } else { "<" });
+        }
+        lines.push_str(piece);
+    }
+    html_to_text(&lines).replace("\r\n", "\n").trim().to_owned()
+}
+
+/// HTML without pictures that stand in the link itself: they are most of what makes mail long, and never pass.
+#[must_use]
+pub fn without_data_links(html: &str) -> String {
+    let mut out = String::with_capacity(html.len().min(1 << 20));
+    let mut rest = html;
+    while let Some(at) = rest.find("data:image/") {
+        out.push_str(&rest[..at]);
+        let end = rest[at..].find(|c: char| matches!(c, '"' | '\'' | '>' | ')') || c.is_whitespace()).unwrap_or(rest.len() - at);
+        rest = &rest[at + end..];
+    }
+    out.push_str(rest);
+    out
 }
 
 /// Content-IDs of the pictures that clean HTML shows.

@@ -99,7 +99,7 @@ fn picture(tag: &str, id: &str, scrubber: &Scrubber, counts: &mut Counts) -> Str
 struct Visible {
     chars: Vec<char>,
     /// The token from which each character comes.
-    origin: Vec<usize>,
+    origin: Vec<u32>,
     /// How deep each line stands in quotations.
     depths: Vec<u8>,
 }
@@ -129,7 +129,7 @@ impl Visible {
                             out.end_line(index, depth);
                         } else {
                             out.chars.push(if c == '\n' { ' ' } else { c });
-                            out.origin.push(index);
+                            out.origin.push(u32::try_from(index).unwrap_or(u32::MAX));
                         }
                     }
                 }
@@ -141,7 +141,7 @@ impl Visible {
 
     fn end_line(&mut self, index: usize, depth: u8) {
         self.chars.push('\n');
-        self.origin.push(index);
+        self.origin.push(u32::try_from(index).unwrap_or(u32::MAX));
         self.depths.push(depth);
     }
 
@@ -152,18 +152,18 @@ impl Visible {
         let mut at = 0;
         for span in spans {
             for n in at..span.range.start {
-                texts.entry(self.origin[n]).or_default().push(self.chars[n]);
+                texts.entry(self.origin[n] as usize).or_default().push(self.chars[n]);
             }
-            touched.extend(self.origin[span.range.clone()].iter().copied());
+            touched.extend(self.origin[span.range.clone()].iter().map(|n| *n as usize));
             // A mask stands in the first text of its span, never where only a tag is.
             let first = span.range.clone().find(|n| self.chars[*n] != '\n');
             if let Some(n) = first {
-                texts.entry(self.origin[n]).or_default().push_str(scrubber.in_place_of(span));
+                texts.entry(self.origin[n] as usize).or_default().push_str(scrubber.in_place_of(span));
             }
             at = span.range.end;
         }
         for n in at..self.chars.len() {
-            texts.entry(self.origin[n]).or_default().push(self.chars[n]);
+            texts.entry(self.origin[n] as usize).or_default().push(self.chars[n]);
         }
         (texts, touched)
     }

@@ -45,6 +45,8 @@ const WORDS: &str = " bold bolder normal italic underline line-through left righ
     circle square decimal uppercase capitalize lowercase thin thick transparent black white red green blue yellow orange purple gray grey \
     silver maroon navy teal olive lime aqua fuchsia pink brown gold windowtext initial ";
 
+/// Within a style: line ends count.
+pub(super) const LINES: &str = "white-space:pre";
 /// The style that marks an element for removal.
 pub(super) const HIDDEN: &str = "display:none";
 
@@ -60,7 +62,8 @@ pub(super) fn clean(style: &str) -> Option<String> {
         return Some(HIDDEN.to_owned());
     }
     let kept: Vec<String> = declared()
-        .filter(|(key, value)| PROPERTIES.contains(&key.as_str()) && is_plain(value))
+        // Wrappers of tables have no size for their white space; what stands in them is shown.
+        .filter(|(key, value)| PROPERTIES.contains(&key.as_str()) && is_plain(value) && !(key == "font-size" && is_zero(value)))
         .map(|(key, value)| format!("{key}:{value}"))
         .collect();
     (!kept.is_empty()).then(|| kept.join(";"))
@@ -69,16 +72,18 @@ pub(super) fn clean(style: &str) -> Option<String> {
 /// Whether a declaration makes an element unseen.
 fn hides(key: &str, value: &str) -> bool {
     let value = value.trim_end_matches("!important").trim();
-    let is_zero = || value.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == '%').parse::<f32>().is_ok_and(|n| n < 0.02);
     let is_far = || value.starts_with('-') && value.trim_matches(|c: char| !c.is_ascii_digit()).parse::<u32>().is_ok_and(|n| n >= 500);
     match key {
         "display" => value == "none",
         "visibility" => matches!(value, "hidden" | "collapse"),
-        "mso-hide" => value == "all",
-        "opacity" | "font-size" | "max-height" | "max-width" => is_zero(),
+        "opacity" | "max-height" | "max-width" => is_zero(value),
         "text-indent" | "left" | "top" | "margin-left" => is_far(),
         _ => false,
     }
+}
+
+fn is_zero(value: &str) -> bool {
+    value.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == '%').parse::<f32>().is_ok_and(|n| n < 0.02)
 }
 
 /// Numbers with units, colours and known words only.
@@ -118,17 +123,11 @@ mod tests {
 
     #[test]
     fn what_hides_is_seen() {
-        for hidden in [
-            "display:none",
-            "DISPLAY : none !important",
-            "font-size:0",
-            "max-height:0px;overflow:hidden",
-            "mso-hide:all",
-            "text-indent:-9999px",
-            "opacity:0",
-        ] {
+        for hidden in ["display:none", "DISPLAY : none !important", "max-height:0px;overflow:hidden", "text-indent:-9999px", "opacity:0"] {
             assert_eq!(clean(hidden).as_deref(), Some(HIDDEN), "{hidden}");
         }
-        assert_ne!(clean("font-size:0.8em").as_deref(), Some(HIDDEN));
+        for shown in ["font-size:0px;direction:ltr", "mso-hide:all", "font-size:0.8em"] {
+            assert_ne!(clean(shown).as_deref(), Some(HIDDEN), "{shown}");
+        }
     }
 }

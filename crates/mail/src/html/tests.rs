@@ -12,6 +12,7 @@ fn scrubber() -> Scrubber {
         name: "[name]".into(),
         quotation: "[earlier]".into(),
         device: "[device]".into(),
+        armour: "[armour]".into(),
     };
     Scrubber { masks, hosts: Some(vec!["carrier.example".into()]), ..Scrubber::default() }
 }
@@ -69,6 +70,24 @@ fn formatting_stays_and_the_hidden_goes() {
         "<div align=center style=\"color:#f00;font-family:canary\" class=canary data-x=canary>a<font color=red size=2 face=canary>b</font><span style=\"display:none\">canary <b>canary</b><br></span><p hidden>canary</p>c</div>",
     );
     assert_eq!(out, "<div align=\"center\" style=\"color:#f00\">a<font color=\"red\" size=\"2\">b</font>c</div>");
+}
+
+#[test]
+fn ordinary_structures_keep_their_words_apart_and_their_lines() {
+    for (html, expected) in [
+        ("<td style=\"font-size:0px\"><div style=\"font-size:13px\">Hola</div></td>", "Hola"),
+        ("<section>ana@x.example</section><section>Gracias</section>", "[address]\nGracias"),
+        ("<div style=\"white-space:pre-wrap\">a\nb <b>c\nd</b></div>e\nf", "a\nb c\nd\ne f"),
+        ("<p>ana&#1;@&#1;shop.example</p>", "[address]"),
+        (
+            "<div>Key: -----BEGIN PGP PUBLIC KEY BLOCK-----<br>mQENBFabcdefghijklmnopqrstuv<br>-----END PGP PUBLIC KEY BLOCK-----</div><p>Bye</p>",
+            "Key: [armour]\n\nBye",
+        ),
+    ] {
+        assert_eq!(to_text(&scrubbed(html)), expected, "{html}");
+    }
+    assert_eq!(to_text_unread("<div>ana@x.example</div><div>Gracias</div>"), "ana@x.example\n\nGracias");
+    assert_eq!(without_data_links("<img src=\"data:image/png;base64,AAAA\"> x"), "<img src=\"\"> x");
 }
 
 #[test]

@@ -37,8 +37,14 @@ pub(super) fn of_clean(clean: &str) -> String {
                     out.words("- ");
                 }
                 ("td" | "th", false) => out.cell(),
-                ("p" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "ul" | "ol" | "dl" | "table", _) => out.block(2),
-                ("div" | "tr" | "center" | "dt" | "dd" | "li", _) => out.block(1),
+                ("p" | "figure" | "fieldset" | "details" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "ul" | "ol" | "dl" | "table", _) => {
+                    out.block(2)
+                }
+                (
+                    "div" | "tr" | "section" | "article" | "aside" | "header" | "footer" | "main" | "nav" | "address" | "caption"
+                    | "figcaption" | "legend" | "summary" | "center" | "dt" | "dd" | "li",
+                    _,
+                ) => out.block(1),
                 _ => {}
             },
         }

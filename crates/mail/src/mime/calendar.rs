@@ -87,8 +87,13 @@ fn unescape(value: &str) -> String {
     out
 }
 
+/// Cut between words: a cut within an address would leave its first half, which nobody takes for one.
 fn shorten(text: &str) -> String {
-    text.trim().chars().take(MAX_CHARS).collect::<String>().trim_end().to_owned()
+    let text = text.trim();
+    match text.char_indices().nth(MAX_CHARS) {
+        Some((end, _)) => text[..end].trim_end_matches(|c: char| c.is_ascii_graphic()).trim_end().to_owned(),
+        None => text.to_owned(),
+    }
 }
 
 #[derive(Debug, Default)]

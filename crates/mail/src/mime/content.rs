@@ -164,6 +164,8 @@ impl Reader {
     }
 
     fn html(&mut self, key: usize, html: &str) {
+        let shorter = (html.len() > MAX_HTML_BYTES).then(|| html::without_data_links(html));
+        let html = shorter.as_deref().unwrap_or(html);
         let clean = if html.len() <= MAX_HTML_BYTES { html::sanitise(html) } else { None };
         let segment = self.segments.entry(key).or_default();
         match clean {
@@ -211,8 +213,8 @@ impl Reader {
         for segment in self.segments.into_values() {
             let text = match (segment.text, &segment.html, segment.unread) {
                 (Some(text), ..) if !text.trim().is_empty() => text,
-                (_, Some(html), unread) if !html.trim().is_empty() || unread.is_none() => html::to_text(html),
-                (_, _, Some(unread)) => unread,
+                (_, Some(html), unread) if !html.trim().is_empty() || unread.is_none() => of_html(&html::to_text(html)),
+                (_, _, Some(unread)) => of_html(&unread),
                 (text, ..) => text.unwrap_or_default(),
             };
             if any_html {
@@ -224,7 +226,8 @@ impl Reader {
             content.text.push_str(text.trim_end_matches('\n'));
             content.text.push('\n');
         }
-        content.html = any_html.then_some(joined);
+        // Two forms of a very long text would cost twice: its reader gets the plain one.
+        content.html = (any_html && joined.len() <= MAX_HTML_BYTES).then_some(joined);
         // RFC 9580, section 6.2: an armoured message in the text itself.
         content.encrypted = self.encrypted || content.text.contains("-----BEGIN PGP MESSAGE-----");
         // RFC 2392: only what the HTML shows is a picture within it; the others stand beside the message.
@@ -234,6 +237,11 @@ impl Reader {
         }
         content
     }
+}
+
+/// Text made from HTML: what a client would take for a file or a key in it is none of the writer's words.
+fn of_html(text: &str) -> String {
+    uuencode::take_files(&armour::strip(text).0).0
 }
 
 fn attached(entity: &Entity<'_>) -> AttachedFile {

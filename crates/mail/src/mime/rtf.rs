@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use mail_parser::decoders::charsets::map::charset_decoder;
 
 /// Largest rich text that is opened, decompressed.
-const MAX_RTF_BYTES: usize = 32 << 20;
+const MAX_RTF_BYTES: usize = 4 << 20;
 /// Deepest nesting of groups.
 const MAX_GROUPS: usize = 1_000;
 /// Most characters that stand in for one `\u` (`\uc`).

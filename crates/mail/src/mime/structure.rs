@@ -97,8 +97,17 @@ pub fn parse(raw: &[u8]) -> Result<Message<'_>, Malformed> {
         let index = listed.then(|| entities.len() - 1).or(parent);
         if is_message {
             waiting.push((body, depth + 1, index, false));
-        } else if is_multipart && let Some(boundary) = boundary {
-            let children = split(body, &boundary, MAX_PARTS)?;
+        } else if is_multipart {
+            let children = boundary.map_or_else(|| Ok(Vec::new()), |boundary| split(body, &boundary, MAX_PARTS))?;
+            // Without a part, and without a line that could begin one, there is only the body, which somebody wrote.
+            let is_text = || !body.starts_with(b"--") && memchr::memmem::find(body, b"\n--").is_none();
+            if children.is_empty()
+                && listed
+                && is_text()
+                && let Some(last) = entities.last_mut()
+            {
+                last.media_type = "text/plain".to_owned();
+            }
             waiting.extend(children.into_iter().rev().map(|child| (child, depth + 1, index, listed)));
         }
     }
@@ -233,6 +242,17 @@ mod tests {
     fn nested_multiparts_with_one_boundary_end() {
         let raw = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n".repeat(20_000);
         assert!(parse(raw.as_bytes()).is_err() || parse(raw.as_bytes()).unwrap().entities.len() <= MAX_PARTS);
+    }
+
+    #[test]
+    fn a_multipart_without_any_part_is_text_unless_it_could_have_one() {
+        for (raw, expected) in [
+            (&b"Content-Type: multipart/mixed\r\n\r\nhola\r\n"[..], "text/plain"),
+            (b"Content-Type: multipart/mixed; boundary=b\r\n\r\nhola\r\n", "text/plain"),
+            (b"Content-Type: multipart/report; boundary=b\r\n\r\n--c\r\n\r\nReceived: x\r\n--c--\r\n", "multipart/report"),
+        ] {
+            assert_eq!(parse(raw).unwrap().entities[0].media_type, expected);
+        }
     }
 
     #[test]

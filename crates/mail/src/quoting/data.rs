@@ -1,8 +1,9 @@
 //! The words of seventeen languages by which mail programs introduce what they quote.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
+use aho_corasick::AhoCorasick;
 use serde::Deserialize;
 
 /// One language as its file says it; each file tells which programs its words come from.
@@ -57,13 +58,37 @@ pub(super) enum Role {
 
 /// All languages together.
 pub(super) struct Words {
-    verbs: Vec<String>,
+    verbs: Phrases,
+    months: Phrases,
     opens: Vec<String>,
-    months: Vec<String>,
     labels: HashMap<String, Vec<(usize, Role)>>,
-    dividers: Vec<String>,
+    dividers: HashSet<String>,
     devices: Vec<String>,
     device_ends: Vec<String>,
+}
+
+/// Phrases that are looked for all at once.
+struct Phrases {
+    phrases: Vec<String>,
+    /// None where there are too many; a test says that there are not.
+    search: Option<AhoCorasick>,
+}
+
+impl Phrases {
+    fn new(phrases: Vec<String>) -> Self {
+        let search = AhoCorasick::new(&phrases).ok();
+        Self { phrases, search }
+    }
+
+    /// Whether a text holds one as whole words; where words are not spaced, anywhere.
+    fn stand_in(&self, text: &str) -> bool {
+        let is_inner = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        let is_whole = |start: usize, end: usize, phrase: &str| {
+            is_cjk(phrase) || !(is_inner(text[..start].chars().next_back()) || is_inner(text[end..].chars().next()))
+        };
+        let Some(search) = &self.search else { return false };
+        search.find_overlapping_iter(text).any(|m| is_whole(m.start(), m.end(), &self.phrases[m.pattern().as_usize()]))
+    }
 }
 
 /// What a text says of an instant.
@@ -75,23 +100,19 @@ pub(super) struct Date {
 }
 
 impl Date {
-    /// More than people write in a sentence.
-    pub(super) fn is_exact(self) -> bool {
-        self.has_time || self.has_year
-    }
-
     pub(super) fn is_some(self) -> bool {
         self.has_time || self.has_year || self.has_month
     }
 }
 
 pub(super) static WORDS: LazyLock<Words> = LazyLock::new(|| {
+    let (mut verbs, mut months) = (Vec::new(), Vec::new());
     let mut words = Words {
-        verbs: Vec::new(),
+        verbs: Phrases::new(Vec::new()),
+        months: Phrases::new(Vec::new()),
         opens: Vec::new(),
-        months: Vec::new(),
         labels: HashMap::new(),
-        dividers: Vec::new(),
+        dividers: HashSet::new(),
         devices: Vec::new(),
         device_ends: Vec::new(),
     };
@@ -99,10 +120,10 @@ pub(super) static WORDS: LazyLock<Words> = LazyLock::new(|| {
         // Embedded and covered by a test: a fault here is a fault of the build.
         let Ok(file) = toml::from_str::<File>(file) else { continue };
         let lower = |list: Vec<String>| list.into_iter().map(|w| w.to_lowercase()).collect::<Vec<_>>();
-        words.verbs.extend(lower(file.wrote));
+        verbs.extend(lower(file.wrote));
         words.opens.extend(lower(file.opens));
         words.opens.extend(lower(file.weekdays));
-        words.months.extend(lower(file.months));
+        months.extend(lower(file.months));
         words.dividers.extend(lower(file.divider));
         words.devices.extend(lower(file.device));
         words.device_ends.extend(lower(file.device_end));
@@ -120,12 +141,14 @@ pub(super) static WORDS: LazyLock<Words> = LazyLock::new(|| {
             }
         }
     }
+    words.verbs = Phrases::new(verbs);
+    words.months = Phrases::new(months);
     words
 });
 
 impl Words {
     /// The roles of a line `Label: value` in each language that has the label, and whether a value follows.
-    pub(super) fn label(&self, text: &str) -> Option<(&[(usize, Role)], bool)> {
+    pub(super) fn label(&'static self, text: &str) -> Option<(&'static [(usize, Role)], bool)> {
         let at = text.char_indices().take(40).find(|(_, c)| matches!(c, ':' | '：'));
         let (label, value) = match at {
             Some((at, c)) => (&text[..at], &text[at + c.len_utf8()..]),
@@ -142,21 +165,28 @@ impl Words {
 
     /// "-----Original Message-----", "Begin forwarded message:".
     pub(super) fn is_divider(&self, text: &str) -> bool {
-        if text.chars().count() > 100 {
+        let may_be = text.starts_with(['-', '_', '=', '*', '—', '–', '─']) || text.ends_with([':', '：', '-', '*', '_']);
+        if !may_be || text.chars().count() > 100 {
             return false;
         }
         let bare = text.trim_matches(|c: char| matches!(c, '-' | '_' | '=' | '*' | ' ' | '—' | '–' | '─' | '>' | '<'));
         let is_ruled = text.len() > bare.len() + 3 && text.starts_with(['-', '_', '=', '*', '—', '–', '─']);
         let phrase = bare.trim_end_matches([':', '：', ' ']);
         let ends = is_ruled || phrase.len() < bare.len();
-        ends && self.dividers.iter().any(|d| phrase == d)
+        ends && self.dividers.contains(phrase)
     }
 
     pub(super) fn is_device(&self, text: &str) -> bool {
         let ends = |phrase: &String| {
             text.strip_suffix(phrase.as_str()).is_some_and(|rest| rest.is_empty() || !phrase.is_ascii() || rest.ends_with([' ', '\'', '"']))
         };
-        self.devices.iter().any(|phrase| starts_with_word(text, phrase)) || self.device_ends.iter().any(ends)
+        // What follows the words of a program is its name or its link; a person goes on with a sentence.
+        let is_name = |rest: &str| {
+            let rest = rest.split('<').next().unwrap_or_default();
+            rest.split_whitespace().count() <= 7 && !rest.contains([',', ';', '!', '?'])
+        };
+        let begins = |phrase: &String| starts_with_word(text, phrase) && is_name(&text[phrase.len()..]);
+        self.devices.iter().any(begins) || self.device_ends.iter().any(ends)
     }
 
     /// Whether a line begins as attributions do: an opening word, a weekday, a date.
@@ -165,17 +195,17 @@ impl Words {
     }
 
     pub(super) fn has_verb(&self, text: &str) -> bool {
-        self.verbs.iter().any(|verb| holds_word(text, verb))
+        self.verbs.stand_in(text)
     }
 
     pub(super) fn ends_with_verb(&self, text: &str) -> bool {
-        self.verbs.iter().any(|verb| !verb.is_ascii() && has_no_spaces(verb) && text.ends_with(verb.as_str()))
+        self.verbs.phrases.iter().any(|verb| !verb.is_ascii() && has_no_spaces(verb) && text.ends_with(verb.as_str()))
     }
 
     /// Whether a verb stands at the end, before the colon.
     pub(super) fn ends_with_any_verb(&self, text: &str) -> bool {
         let text = text.trim_end_matches([':', '：', ' ', '-', '*', '_']);
-        self.verbs.iter().any(|verb| text.ends_with(verb.as_str()))
+        self.verbs.phrases.iter().any(|verb| text.ends_with(verb.as_str()))
     }
 
     pub(super) fn has_date(&self, text: &str) -> bool {
@@ -218,11 +248,7 @@ impl Words {
             let before: String = chars[from.saturating_sub(5)..from].iter().collect();
             date.has_time |= is_clock && (before.contains("kl") || before.contains("um ") || before.contains("ore"));
         }
-        date.has_month = has_day
-            && self
-                .months
-                .iter()
-                .any(|m| if has_no_spaces(m) && !m.is_ascii() && is_cjk(m) { text.contains(m.as_str()) } else { holds_word(text, m) });
+        date.has_month = has_day && self.months.stand_in(text);
         date
     }
 }
@@ -233,15 +259,6 @@ fn has_no_spaces(word: &str) -> bool {
 
 fn is_cjk(word: &str) -> bool {
     word.chars().any(|c| matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}'))
-}
-
-/// Whether a text holds a phrase as whole words; where words are not spaced, anywhere.
-fn holds_word(text: &str, word: &str) -> bool {
-    let is_inner = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-    is_cjk(word) && text.contains(word)
-        || text
-            .match_indices(word)
-            .any(|(n, _)| !is_inner(text[..n].chars().next_back()) && !is_inner(text[n + word.len()..].chars().next()))
 }
 
 fn starts_with_word(text: &str, word: &str) -> bool {

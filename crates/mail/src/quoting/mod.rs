@@ -92,12 +92,13 @@ pub fn classify(lines: &[Line]) -> Vec<LineKind> {
 
 fn classify_behind(lines: &[Line], introductions: &[String]) -> Vec<LineKind> {
     let mut kinds: Vec<LineKind> = lines.iter().map(|l| if l.depth > 0 { LineKind::Quoted } else { LineKind::Said }).collect();
+    let labels: Vec<Label> = lines.iter().map(|l| WORDS.label(&l.text)).collect();
     let mut at = 0;
     while at < lines.len() {
         if introductions.contains(&lines[at].text) {
             kinds[at] = LineKind::Attribution;
             at += 1;
-        } else if let Some(end) = header_block(lines, at) {
+        } else if let Some(end) = header_block(lines, &labels, at) {
             // The line that some programs draw above it.
             let rule =
                 (0..at).rev().find(|n| !lines[*n].is_blank()).filter(|n| is_rule(&lines[*n].text) && lines[*n].depth == lines[at].depth);
@@ -151,13 +152,19 @@ fn broken_quotations(lines: &[Line], kinds: &mut [LineKind]) {
     }
 }
 
+/// The roles of a line's label in each language, and whether a value follows it.
+type Label = Option<(&'static [(usize, Role)], bool)>;
+
 /// Where the header block that begins at `at` ends, if one does. Its first line may be a divider.
-fn header_block(lines: &[Line], at: usize) -> Option<usize> {
+fn header_block(lines: &[Line], labels: &[Label], at: usize) -> Option<usize> {
     let first = &lines[at];
     if first.is_blank() {
         return None;
     }
     let is_divider = WORDS.is_divider(&first.text);
+    if !is_divider && labels[at].is_none() {
+        return None;
+    }
     let mut seen: Vec<(usize, Role)> = Vec::new();
     let (mut end, mut open) = (at, false);
     for (n, line) in lines.iter().enumerate().skip(at).take(MAX_BLOCK_LINES) {
@@ -175,7 +182,7 @@ fn header_block(lines: &[Line], at: usize) -> Option<usize> {
             }
             continue;
         }
-        match WORDS.label(&line.text) {
+        match labels[n] {
             Some((roles, has_value)) => {
                 seen.extend_from_slice(roles);
                 end = n + 1;
@@ -192,8 +199,12 @@ fn header_block(lines: &[Line], at: usize) -> Option<usize> {
     }
     let has = |language: usize, wanted: &[Role]| seen.iter().any(|(l, role)| *l == language && wanted.contains(role));
     let is_block = seen.iter().any(|(l, role)| *role == Role::From && has(*l, &[Role::Sent]) && has(*l, &[Role::To, Role::Subject]));
-    // "From: Leeds, To: Hull, Date: 5 March" is a list of a person: a mail program writes the year, the hour or an address.
-    let is_exact = || lines[at..end].iter().any(|l| l.text.contains('@') || WORDS.date(&l.text).is_exact());
+    // "From: Grandma, To: Lucy, Date: 14/02/2025" is a dedication: a mail program writes the hour, an address, or a subject.
+    let has_subject = seen.iter().any(|(_, role)| *role == Role::Subject);
+    let is_exact = || {
+        let says_more = |l: &Line| l.text.contains('@') || WORDS.date(&l.text).has_time || (has_subject && WORDS.date(&l.text).has_year);
+        lines[at..end].iter().any(says_more)
+    };
     // Below a divider fewer fields say enough.
     let is_short = is_divider && seen.iter().any(|(_, role)| matches!(role, Role::From | Role::Sent));
     match (is_block && is_exact() || is_short, is_divider) {
@@ -220,7 +231,13 @@ fn attribution(lines: &[Line], at: usize, kinds: &[LineKind]) -> Option<usize> {
     let mut joined = String::new();
     for start in (at.saturating_sub(MAX_ATTRIBUTION_LINES - 1)..=at).rev() {
         let line = &lines[start];
-        if line.is_blank() || line.depth != last.depth || matches!(kinds[start], LineKind::Attribution | LineKind::HeaderBlock) {
+        // An attribution is one sentence.
+        let ends_before = start < at && line.text.ends_with(['.', '!', '?']) && line.text.len() > 30;
+        if line.is_blank()
+            || ends_before
+            || line.depth != last.depth
+            || matches!(kinds[start], LineKind::Attribution | LineKind::HeaderBlock)
+        {
             return None;
         }
         joined = format!("{} {joined}", line.text);
@@ -256,17 +273,24 @@ fn opening(lines: &[Line], start: usize, end: usize, kinds: &[LineKind]) -> usiz
 }
 
 fn is_attribution(text: &str, is_quoted_below: bool) -> bool {
+    if !is_quoted_below && !text.contains(|c: char| c == '@' || c.is_ascii_digit()) {
+        return false;
+    }
+    let has_colon = text.ends_with([':', '：']);
     let date = WORDS.date(text);
     let address = text.contains('@') || text.contains("mailto:");
     let has_verb = WORDS.has_verb(text);
     if has_verb {
         let is_short = text.split_whitespace().count() <= 12;
-        // "You wrote to me on 3 March 2024 that …:" is a sentence: there the verb does not stand at the end.
-        let is_dated = date.has_time || (date.has_year && WORDS.ends_with_any_verb(text));
+        // "You wrote to me on 3 March 2024 that …:" is a sentence: there the verb does not stand at the end. Without a colon
+        // it takes more than a date.
+        let ends_with_verb = WORDS.ends_with_any_verb(text);
+        let is_dated =
+            (date.has_time && (ends_with_verb || WORDS.opens(text)) || date.has_year && ends_with_verb) && (has_colon || is_quoted_below);
         return is_dated || address || (is_quoted_below && (is_short || date.is_some()));
     }
     // Some programs write no verb at all: "3 нояб. 2025 г., 10:00, Ana <ana@x.example>:".
-    address && date.has_time && (date.has_year || date.has_month) && text.ends_with([':', '：'])
+    address && date.has_time && (date.has_year || date.has_month) && has_colon
 }
 
 fn signatures(lines: &[Line], kinds: &mut [LineKind]) {

@@ -20,7 +20,7 @@ static SPELLING: LazyLock<Spelling> = LazyLock::new(|| {
     let words = |list: &'static str| list.split_whitespace().collect();
     Spelling {
         at: words(
-            "at arroba arrobas chiocciola arobase arobas klammeraffe snabela snabel apestaart apenstaartje małpa собака собачка ätt miukumauku kissanhäntä 골뱅이 アットマーク アット 艾特",
+            "@ at arroba arrobas chiocciola arobase arobas klammeraffe snabela snabel apestaart apenstaartje małpa собака собачка ätt miukumauku kissanhäntä 골뱅이 アットマーク アット 艾特",
         ),
         dot: words("dot punto ponto point punkt punt kropka точка крапка piste prikk prikken ドット 点 點 점 닷"),
         providers: words(
@@ -81,9 +81,10 @@ fn extend_right(chars: &[char], at: usize) -> usize {
     let mut joined = false;
     let mut literal = false;
     for (probe, &c) in chars.iter().enumerate().skip(at + 1) {
-        // "a@b@c" and a domain literal are one address as far as masking goes.
-        if is_word(c) || matches!(c, '@' | '[') || (c == ']' && literal) {
-            literal |= c == '[';
+        // "a@b@c" and a domain literal are one address as far as masking goes; a mask in brackets is none.
+        let opens = c == '[' && chars.get(probe + 1).is_some_and(|d| d.is_ascii_digit() || (matches!(d, 'i' | 'I') && is_ipv6(&chars[probe + 1..])));
+        if is_word(c) || c == '@' || opens || (c == ']' && literal) {
+            literal |= opens;
             joined = false;
             end = probe + 1;
         } else if matches!(c, '.' | '-' | '_' | ':' | '。' | '｡') && !joined {
@@ -93,6 +94,11 @@ fn extend_right(chars: &[char], at: usize) -> usize {
         }
     }
     end
+}
+
+/// RFC 5321, section 4.1.3.
+fn is_ipv6(chars: &[char]) -> bool {
+    chars.len() >= 5 && chars[..5].iter().collect::<String>().eq_ignore_ascii_case("ipv6:")
 }
 
 /// A letter or digit, or an accent that follows its letter, as some systems write them.
@@ -149,7 +155,8 @@ fn spelled_domain(words: &[Word], at: usize) -> Option<usize> {
         last += 2;
     }
     let provider = SPELLING.providers.contains(words[at + 1].text.as_str());
-    (dots > 0 && (sure || words[last].text.len() >= 2) || (sure && provider)).then_some(last)
+    let ends_well = words[last].text.len() >= 2 && words[last].text.chars().all(char::is_alphabetic);
+    (dots > 0 && ends_well || (sure && provider)).then_some(last)
 }
 
 fn is_dot(word: &Word) -> bool {
@@ -166,6 +173,13 @@ fn words_of(chars: &[char], start: usize) -> Vec<Word> {
             words.push(Word { text: ".".to_owned(), range: start + at..start + at + 1, bracketed: false });
             at += 1;
             continue;
+        }
+        // An at sign that stands apart, as an ordinary address has none.
+        if chars[at] == '@' {
+            let apart = |c: Option<&char>| c.is_none_or(|c| c.is_whitespace() || "()[]{}".contains(*c));
+            if apart(chars[..at].last()) || apart(chars.get(at + 1)) {
+                words.push(Word { text: "@".to_owned(), range: start + at..start + at + 1, bracketed: true });
+            }
         }
         if !is_word(chars[at]) {
             at += 1;
@@ -204,6 +218,8 @@ mod tests {
             ("ana.lopez arroba shop punto example", "ana.lopez arroba shop punto example"),
             ("ana собака почта точка example", "ana собака почта точка example"),
             ("ana {at} gmail.com", "ana {at} gmail.com"),
+            ("ana @ tienda.es", "ana @ tienda.es"),
+            ("ana (@) gmail", "ana (@) gmail"),
         ] {
             assert_eq!(spelled(text), [found], "{text}");
         }
@@ -216,6 +232,8 @@ mod tests {
             "look at the point on the map",
             "look at shop.com",
             "two at 5 euro",
+            "2 @ 3.50 EUR",
+            "@handle says hi.there",
             "meet at noon",
             "5 arrobas de vino",
             "at",

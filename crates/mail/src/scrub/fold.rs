@@ -22,7 +22,7 @@ impl Folded {
         let mut at = 0;
         while at < chars.len() {
             let (folded, width) = decoded(&chars[at..]).unwrap_or((chars[at], 1));
-            if !is_invisible(folded) {
+            if !is_invisible(folded) && !(folded.is_control() && !folded.is_whitespace()) {
                 out.push_folded(folded, at..at + width);
             }
             at += width;
@@ -102,7 +102,7 @@ fn hex(chars: &[char], at: usize) -> Option<u8> {
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
-        | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
+        | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]

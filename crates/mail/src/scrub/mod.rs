@@ -5,7 +5,9 @@
 //! before it is searched; what is searched is never what is sent.
 
 mod address;
+mod armour;
 mod contact;
+mod encoded;
 mod fold;
 mod names;
 mod own;
@@ -42,6 +44,8 @@ pub struct Masks {
     pub quotation: String,
     /// Of a line by which a mail program or device names itself.
     pub device: String,
+    /// Of a key, signature or certificate in armour.
+    pub armour: String,
 }
 
 /// What is taken out, and for whom.
@@ -57,7 +61,7 @@ pub struct Scrubber {
     pub hosts: Option<Vec<String>>,
     /// Regions whose telephone numbers are known; `None` lets numbers pass.
     pub phones: Option<Vec<Region>>,
-    /// Numbers of orders and parcels, which are no telephone numbers whatever they look like.
+    /// Numbers of orders, which are no telephone numbers whatever they look like.
     pub known: Vec<String>,
 }
 
@@ -98,7 +102,7 @@ impl Counts {
             Kind::Link => self.links += 1,
             Kind::Phone => self.phones += 1,
             Kind::Name => self.names += 1,
-            Kind::OwnLink | Kind::Own | Kind::Quotation | Kind::Device => {}
+            Kind::OwnLink | Kind::Own | Kind::Quotation | Kind::Device | Kind::Armour => {}
         }
     }
 }
@@ -122,6 +126,7 @@ pub(crate) enum Kind {
     Name,
     Quotation,
     Device,
+    Armour,
     /// Our own words: taken out without a mask.
     Own,
 }
@@ -204,6 +209,7 @@ impl Scrubber {
             Kind::Name => &self.masks.name,
             Kind::Quotation => &self.masks.quotation,
             Kind::Device => &self.masks.device,
+            Kind::Armour => &self.masks.armour,
             Kind::Own => "",
         }
     }
@@ -217,7 +223,7 @@ impl Scrubber {
     /// Whether a link may stand: its host is allowed, and it carries neither an address nor a secret of ours.
     pub(crate) fn allows_link(&self, url: &str) -> bool {
         let chars: Vec<char> = url.chars().collect();
-        self.allows_host(&host_of(url)) && !hides_address(url) && {
+        self.allows_host(&host_of(url)) && encoded::find(&chars, 0).is_empty() && {
             let folded = Folded::of(&chars);
             address::find(&folded.chars).is_empty() && own::find_links(&folded.chars).is_empty()
         }
@@ -236,13 +242,14 @@ impl Scrubber {
         let lines = lines_of(text);
         let mut signature: Vec<Range<usize>> = Vec::new();
         if scope == Scope::Body {
-            armour(text, &lines, &mut found);
+            armour::find(text).into_iter().for_each(|r| found.take(r, Kind::Armour));
             own::find_sentences(text, &self.own, &own_links).into_iter().for_each(|r| found.take(r, Kind::Own));
             self.quotations(text, &lines, depths, &mut found, &mut signature);
         }
         own_links.into_iter().for_each(|r| found.take(r, Kind::OwnLink));
+        let mut pieces = contact::MAX_PIECES;
         for line in &lines {
-            self.contacts(&text[line.clone()], line.start, &mut found);
+            self.contacts(text, line.clone(), &mut pieces, &mut found);
         }
         address::find(text).into_iter().for_each(|r| found.take(r, Kind::Address));
         self.writer.find_whole(text).into_iter().for_each(|r| found.take(r, Kind::Name));
@@ -279,16 +286,17 @@ impl Scrubber {
         }
     }
 
-    fn contacts(&self, chars: &[char], start: usize, found: &mut Found) {
+    fn contacts(&self, text: &[char], range: Range<usize>, pieces: &mut usize, found: &mut Found) {
+        let (chars, start) = (&text[range.clone()], range.start);
         let may_link = chars.contains(&'.') || chars.contains(&':');
         let digits = chars.iter().filter(|c| c.is_numeric()).take(7).count();
         if may_link || digits == 7 {
-            let line = contact::Line::of(chars, start);
+            let line = contact::Line::of(text, range);
             for link in contact::find_links(&line).into_iter().filter(|link| !self.allows_host(&link.host)) {
                 found.take(link.range, Kind::Link);
             }
             if let (Some(regions), 7) = (&self.phones, digits) {
-                let phones = contact::find_phones(&line, regions);
+                let phones = contact::find_phones(&line, regions, pieces);
                 phones
                     .into_iter()
                     .filter(|r| !self.is_known(&chars[r.start - start..r.end - start]))
@@ -297,7 +305,7 @@ impl Scrubber {
         }
         address::find_spelled(chars, start).into_iter().for_each(|r| found.take(r, Kind::Address));
         if chars.contains(&'=') || chars.contains(&'/') {
-            encoded_addresses(chars, start).into_iter().for_each(|r| found.take(r, Kind::Address));
+            encoded::find(chars, start).into_iter().for_each(|r| found.take(r, Kind::Address));
         }
     }
 
@@ -306,58 +314,6 @@ impl Scrubber {
         let number = digits(&number.iter().collect::<String>());
         self.known.iter().any(|k| digits(k).contains(&number))
     }
-}
-
-/// Keys, signatures and certificates in armour, which is base64 of names and addresses (privacy M12). Plain text has
-/// lost them before; here they stand in HTML.
-fn armour(text: &[char], lines: &[Range<usize>], found: &mut Found) {
-    let starts = |n: usize, word: &str| {
-        let line: String = text[lines[n].clone()].iter().skip_while(|c| matches!(c, '>' | ' ')).take(48).collect();
-        line.starts_with(word) && !line.contains("MESSAGE")
-    };
-    let mut at = 0;
-    while at < lines.len() {
-        if !starts(at, "-----BEGIN ") {
-            at += 1;
-            continue;
-        }
-        let end = (at + 1..lines.len()).find(|n| starts(*n, "-----END ")).unwrap_or(lines.len() - 1);
-        found.take(lines[at].start..lines[end].end, Kind::Device);
-        at = end + 1;
-    }
-}
-
-/// Words of an allowed link that are base64 of an address (privacy B30).
-fn encoded_addresses(chars: &[char], start: usize) -> Vec<Range<usize>> {
-    let is_digit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '_' | '-');
-    let mut found = Vec::new();
-    let mut at = 0;
-    while at < chars.len() {
-        let from = at;
-        while at < chars.len() && is_digit(chars[at]) {
-            at += 1;
-        }
-        if at - from >= 12 && shows_address(&chars[from..at].iter().collect::<String>()) {
-            found.push(start + from..start + at);
-        }
-        at += usize::from(at == from);
-    }
-    found
-}
-
-fn hides_address(url: &str) -> bool {
-    let chars: Vec<char> = url.chars().collect();
-    !encoded_addresses(&chars, 0).is_empty()
-}
-
-/// Whether base64 digits hold an address in clear text.
-fn shows_address(digits: &str) -> bool {
-    use base64::Engine;
-    use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-    let even = |text: &str| text[..text.len() - usize::from(text.len() % 4 == 1)].to_owned();
-    let octets = URL_SAFE_NO_PAD.decode(even(digits)).or_else(|_| STANDARD_NO_PAD.decode(even(digits)));
-    let text = octets.ok().and_then(|o| String::from_utf8(o).ok()).filter(|t| t.chars().all(|c| !c.is_control()));
-    text.is_some_and(|t| !address::find(&t.chars().collect::<Vec<_>>()).is_empty())
 }
 
 /// What was found, without overlap: of what another took first, only the rest is taken.
@@ -417,7 +373,9 @@ fn block_end(text: &str) -> usize {
         return text.len();
     }
     let limit = (0..=BLOCK).rev().find(|n| text.is_char_boundary(*n)).unwrap_or(text.len());
-    text[..limit].rfind('\n').map_or(limit, |n| n + 1)
+    // Between words at least: a cut within an address would leave its halves.
+    let between = |is_end: fn(char) -> bool| text[..limit].rfind(is_end).filter(|n| *n > 0).map(|n| n + 1);
+    between(|c| c == '\n').or_else(|| between(|c| c == ' ')).unwrap_or(limit)
 }
 
 #[cfg(test)]

@@ -5,11 +5,64 @@
 
 use std::ops::Range;
 
+use unicode_normalization::char::decompose_canonical;
+
 use crate::address::Mailbox;
 use crate::scrub::address::is_word;
 
-/// Shortest word of a name that is masked by itself, in characters.
+/// Shortest word of a name that is masked by itself, in letters; of Chinese characters and the like two are a name.
 const MIN_WORD: usize = 3;
+/// Words of display names that name nobody.
+const ROLES: [&str; 48] = [
+    "customer",
+    "service",
+    "services",
+    "support",
+    "team",
+    "sales",
+    "info",
+    "information",
+    "office",
+    "shop",
+    "store",
+    "online",
+    "help",
+    "helpdesk",
+    "admin",
+    "contact",
+    "the",
+    "and",
+    "of",
+    "de",
+    "del",
+    "la",
+    "al",
+    "do",
+    "da",
+    "atencion",
+    "cliente",
+    "clientes",
+    "ventas",
+    "tienda",
+    "soporte",
+    "equipo",
+    "servicio",
+    "pedidos",
+    "orders",
+    "atendimento",
+    "vendas",
+    "loja",
+    "suporte",
+    "equipe",
+    "kundenservice",
+    "verkauf",
+    "boutique",
+    "client",
+    "clientele",
+    "negozio",
+    "assistenza",
+    "vendite",
+];
 /// Shortest local-part that is looked for in file names.
 const MIN_LOCAL: usize = 4;
 
@@ -27,13 +80,18 @@ impl Identity {
     #[must_use]
     pub fn new(display_name: &str, shown: &str, address: Option<&Mailbox>) -> Self {
         let split = |text: &str| -> Vec<String> {
-            text.split(|c: char| !is_word(c)).filter(|w| !w.is_empty()).map(str::to_lowercase).take(8).collect()
+            // What is an address is masked as one.
+            let tokens = text.split_whitespace().filter(|t| !t.contains('@'));
+            tokens
+                .flat_map(|t| t.split(|c: char| !is_word(c)))
+                .map(|w| w.chars().filter_map(base).collect())
+                .filter(|w: &String| !w.is_empty())
+                .take(8)
+                .collect()
         };
         let shown = split(shown);
-        // A display name that is an address is masked as one.
-        let words = if display_name.contains('@') { Vec::new() } else { split(display_name) };
         Self {
-            words: words.into_iter().map(|w| (w.clone(), shown.contains(&w))).collect(),
+            words: split(display_name).into_iter().map(|w| (w.clone(), shown.contains(&w) || ROLES.contains(&w.as_str()))).collect(),
             local_part: address.map(|m| m.local_part().to_lowercase()).unwrap_or_default(),
         }
     }
@@ -46,14 +104,15 @@ impl Identity {
     /// The whole display name wherever it stands, in either order; the words that the record shows stay.
     pub(super) fn find_whole(&self, chars: &[char]) -> Vec<Range<usize>> {
         let mut found = Vec::new();
-        let whole = self.words.len() >= 2 || self.words.first().is_some_and(|(w, _)| w.chars().count() >= MIN_WORD && !w.is_ascii());
+        // A single word is a whole name where surname and first name are written as one.
+        let whole = self.words.len() >= 2 || self.words.first().is_some_and(|(w, _)| is_spaceless(w) && w.chars().count() >= 2);
         if !self.is_secret() || !whole {
             return found;
         }
         let reversed: Vec<_> = self.words.iter().rev().cloned().collect();
         let mut at = 0;
         while at < chars.len() {
-            if !is_word(chars[at]) || (at > 0 && is_word(chars[at - 1]) && self.words[0].0.is_ascii()) {
+            if !is_word(chars[at]) || (at > 0 && is_word(chars[at - 1]) && !is_spaceless(&self.words[0].0)) {
                 at += 1;
                 continue;
             }
@@ -71,7 +130,7 @@ impl Identity {
 
     /// Single words of the name, where a signature stands.
     pub(super) fn find_words(&self, chars: &[char]) -> Vec<Range<usize>> {
-        self.find_each(chars, |word| self.words.iter().any(|(w, shown)| !shown && w == word && w.chars().count() >= MIN_WORD))
+        self.find_each(chars, |word| self.words.iter().any(|(w, shown)| !shown && w == word && is_long_enough(w)))
     }
 
     /// Words of the name, and the local-part of the address, in a file name.
@@ -116,7 +175,7 @@ impl Identity {
                 at += 1;
             }
             if at > start {
-                let word: String = chars[start..at].iter().flat_map(|c| c.to_lowercase()).collect();
+                let word: String = chars[start..at].iter().copied().filter_map(base).collect();
                 if is_wanted(&word) {
                     found.push(start..at);
                 }
@@ -141,21 +200,37 @@ fn match_words(chars: &[char], mut at: usize, words: &[(String, bool)]) -> Optio
         }
         let start = at;
         for expected in word.chars() {
-            if chars.get(at).and_then(|c| c.to_lowercase().next()) != Some(expected) {
+            if chars.get(at).copied().and_then(base) != Some(expected) {
                 return None;
             }
             at += 1;
+            at += chars[at..].iter().take_while(|c| base(**c).is_none()).count();
         }
         if !shown {
             secret = Some(secret.map_or(start, |s| s.start)..at);
         }
     }
-    let cut = word_goes_on(chars, at, words);
-    if cut { None } else { secret.map(|s| (s, at)) }
+    let goes_on = chars.get(at).copied().is_some_and(is_word) && !words.last().is_some_and(|(w, _)| is_spaceless(w));
+    if goes_on { None } else { secret.map(|s| (s, at)) }
 }
 
-fn word_goes_on(chars: &[char], at: usize, words: &[(String, bool)]) -> bool {
-    words.last().is_some_and(|(w, _)| w.is_ascii()) && chars.get(at).copied().is_some_and(is_word)
+/// A letter without case and accents; `None` for an accent by itself.
+fn base(c: char) -> Option<char> {
+    if matches!(c, '\u{300}'..='\u{36f}') {
+        return None;
+    }
+    let mut first = None;
+    decompose_canonical(c, |d| first = first.or(Some(d)));
+    first.unwrap_or(c).to_lowercase().next()
+}
+
+/// Whether a word is of a script that puts no spaces between words.
+fn is_spaceless(word: &str) -> bool {
+    word.chars().any(|c| matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{f900}'..='\u{faff}'))
+}
+
+fn is_long_enough(word: &str) -> bool {
+    word.chars().count() >= if is_spaceless(word) { 2 } else { MIN_WORD }
 }
 
 #[cfg(test)]
@@ -181,6 +256,18 @@ mod tests {
         assert_eq!(whole(&both, "I am Ana  Price!"), ["Ana  Price"]);
         assert_eq!(whole(&Identity::new("Shop Sur", "Shop Sur", None), "Shop Sur"), Vec::<String>::new());
         assert_eq!(whole(&Identity::new("山田太郎", "", None), "私は山田太郎です"), ["山田太郎"]);
+        assert_eq!(
+            whole(&Identity::new("José Álvarez", "José", None), "jose alvarez, Jose\u{301} A\u{301}lvarez"),
+            ["alvarez", "A\u{301}lvarez"]
+        );
+        assert_eq!(whole(&Identity::new("İrem Yılmaz", "", None), "İREM YILMAZ, irem yılmaz"), ["irem yılmaz"]);
+        assert_eq!(whole(&Identity::new("Ana Canary @ Casa", "Ana", None), "Ana Canary Casa"), ["Canary Casa"]);
+        for (name, shown) in [("Customer Service", "Sur"), ("Atención al Cliente", "Sur"), ("Иван", "Ivan")] {
+            assert_eq!(
+                whole(&Identity::new(name, shown, None), "Customer Service, atención al cliente, Иваново Иван"),
+                Vec::<String>::new()
+            );
+        }
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::ops::Range;
 /// only: programs that rewrite links leave them as they are.
 pub const LINK_MARK: &str = "tpl1k";
 
+/// Characters of a conversation's tag in a reference line.
+const TAG_LENGTH: usize = 10;
 /// How far a link is followed to the left, in characters.
 const MAX_LEFT: usize = 1_000;
 
@@ -117,12 +119,12 @@ fn extended(pressed: &[char], range: &Range<usize>, own: &OwnWords, links: &[Ran
     }
 }
 
-/// Reference lines: `[ref:7h2k9q]`.
+/// Reference lines: `[ref:7h2k9qx3mn]`.
 fn references(pressed: &[char]) -> Vec<Range<usize>> {
     let open: Vec<char> = "[ref:".chars().collect();
     let found = occurrences(pressed, &open).into_iter().filter_map(|r| {
-        let length = pressed[r.end..].iter().take(16).position(|c| *c == ']')?;
-        let is_tag = length >= 4 && pressed[r.end..r.end + length].iter().all(char::is_ascii_alphanumeric);
+        let length = pressed[r.end..].iter().take(TAG_LENGTH + 1).position(|c| *c == ']')?;
+        let is_tag = length == TAG_LENGTH && pressed[r.end..r.end + length].iter().all(char::is_ascii_alphanumeric);
         is_tag.then_some(r.start..r.end + length + 1)
     });
     found.collect()
@@ -174,13 +176,13 @@ mod tests {
 
     #[test]
     fn banner_and_footer_go_from_what_comes_back() {
-        let back = "Thanks!\n\n> Sur, a seller on Market, wrote to\n> you:\n> Order 302-1\n>\n> It is sent.\n>\n> --\n> Report this message: <https://m.example/l/tpl1kAbC>\n> Market passes this message on.\n> Please keep the next line.\n> [ref:7h2k9q]\n";
+        let back = "Thanks!\n\n> Sur, a seller on Market, wrote to\n> you:\n> Order 302-1\n>\n> It is sent.\n>\n> --\n> Report this message: <https://m.example/l/tpl1kAbC>\n> Market passes this message on.\n> Please keep the next line.\n> [ref:7h2k9qx3mn]\n";
         assert_eq!(left(back), "Thanks!\n\n>\n> It is sent.\n>\n");
     }
 
     #[test]
     fn the_same_words_of_a_person_stay() {
-        let said = "Report this message: no. About Order 302-1 [ref: x] -- yes";
+        let said = "Report this message: no. About Order 302-1 [ref: x] [ref:INV2025] -- yes";
         assert_eq!(left(said), said);
     }
 }

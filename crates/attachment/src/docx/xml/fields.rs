@@ -1,8 +1,9 @@
 //! Fields (ISO/IEC 29500-1, 17.16): those that compute from the document stay; the others are turned into what they
-//! last showed, and those that show who wrote it or where it lies show nothing.
+//! last showed; those that show who wrote it or where it lies, and those that hold a text that nobody sees, show nothing.
 
 use super::{Closing, Rewriter};
 use crate::docx::relationships::is_public;
+use crate::fields::{Kind, names_a_person, read};
 use crate::kind::Fault;
 
 /// Fields that are open at one place.
@@ -136,6 +137,15 @@ impl Rewriter<'_> {
         Ok(())
     }
 
+    pub(super) fn begin_simple_field(&mut self, verdict: Verdict) -> Result<(), Fault> {
+        if self.fields.len() >= MAX_OPEN {
+            return Err(Fault::Unreadable);
+        }
+        let paragraph = self.paragraph();
+        self.fields.push(Field::simple(verdict, paragraph));
+        Ok(())
+    }
+
     pub(super) fn separate_field(&mut self, start: usize) {
         let (span, paragraph) = (self.span(start), self.paragraph());
         if let Some(field) = self.fields.last_mut()
@@ -243,25 +253,12 @@ pub(super) fn merge(mut spans: Vec<Span>) -> Vec<(usize, usize)> {
 
 /// What becomes of a field, from its instruction.
 pub(super) fn judge(instruction: &str) -> Verdict {
-    let instruction = instruction.trim_start();
-    let end = instruction.find(|letter: char| letter.is_whitespace() || matches!(letter, '"' | '\\')).unwrap_or(instruction.len());
-    let (key, rest) = instruction.split_at(end);
-    let property = rest.split_whitespace().next().unwrap_or_default().trim_matches('"').to_ascii_uppercase();
-    match key.to_ascii_uppercase().as_str() {
-        "ADVANCE" | "ASK" | "AUTONUM" | "AUTONUMLGL" | "AUTONUMOUT" | "BARCODE" | "BIDIOUTLINE" | "COMPARE" | "DATE" | "DISPLAYBARCODE"
-        | "EQ" | "FILLIN" | "FORMCHECKBOX" | "FORMDROPDOWN" | "FORMTEXT" | "GOTOBUTTON" | "IF" | "INDEX" | "LISTNUM" | "MACROBUTTON"
-        | "NOTEREF" | "NUMCHARS" | "NUMPAGES" | "NUMWORDS" | "PAGE" | "PAGEREF" | "QUOTE" | "REF" | "SECTION" | "SECTIONPAGES" | "SEQ"
-        | "SET" | "SHAPE" | "STYLEREF" | "SYMBOL" | "TA" | "TC" | "TIME" | "TOA" | "TOC" | "XE" => Verdict::Keep,
-        formula if formula.starts_with('=') => Verdict::Keep,
-        "HYPERLINK" if is_kept_link(rest) => Verdict::Keep,
-        "AUTHOR" | "LASTSAVEDBY" | "USERNAME" | "USERINITIALS" | "USERADDRESS" | "FILENAME" | "TEMPLATE" => Verdict::Blank,
-        "INFO" if matches!(property.as_str(), "AUTHOR" | "LASTSAVEDBY" | "FILENAME" | "TEMPLATE") => Verdict::Blank,
-        "DOCPROPERTY" => match property.as_str() {
-            "AUTHOR" | "LASTSAVEDBY" | "LASTAUTHOR" | "MANAGER" | "COMPANY" | "HYPERLINKBASE" | "TEMPLATE" | "NAMEOFAPPLICATION" => {
-                Verdict::Blank
-            }
-            _ => Verdict::Unlink,
-        },
+    let (kind, arguments) = read(instruction);
+    match kind {
+        Some(Kind::Computed) => Verdict::Keep,
+        Some(Kind::Link) if is_kept_link(arguments) => Verdict::Keep,
+        Some(Kind::Identity | Kind::Hidden) => Verdict::Blank,
+        Some(Kind::Property) if names_a_person(arguments) => Verdict::Blank,
         _ => Verdict::Unlink,
     }
 }
@@ -297,7 +294,15 @@ mod tests {
         ] {
             assert_eq!(judge(unlinked), Verdict::Unlink, "{unlinked}");
         }
-        for blanked in [" AUTHOR  \\* MERGEFORMAT ", "filename \\p", "DOCPROPERTY \"Company\"", "INFO LastSavedBy"] {
+        for blanked in [
+            " AUTHOR  \\* MERGEFORMAT ",
+            "filename \\p",
+            "DOCPROPERTY \"Company\"",
+            "INFO LastSavedBy",
+            "XE \"Ana\"",
+            " set who \"Ana\" ",
+            "RD \"C:\\\\ana.docx\"",
+        ] {
             assert_eq!(judge(blanked), Verdict::Blank, "{blanked}");
         }
     }

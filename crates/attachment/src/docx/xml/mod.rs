@@ -151,7 +151,8 @@ enum Closing {
     FieldBegin,
     FieldSeparate,
     FieldEnd,
-    SimpleField,
+    /// A field whose element is its extent, and what becomes of it.
+    SimpleField(fields::Verdict),
     /// A content control, and whether it shows a property that names a person.
     Control {
         is_personal: bool,
@@ -270,6 +271,9 @@ impl Rewriter<'_> {
             self.forget_marks(start);
             self.skipped = 1;
             return Ok(());
+        }
+        if let Closing::SimpleField(judged) = closing {
+            self.begin_simple_field(judged)?;
         }
         let is_written = verdict == Verdict::Keep;
         if is_written {
@@ -410,7 +414,7 @@ impl Rewriter<'_> {
             Closing::FieldBegin => self.begin_field(frame.start)?,
             Closing::FieldSeparate => self.separate_field(frame.start),
             Closing::FieldEnd => self.end_field(frame.start),
-            Closing::SimpleField | Closing::Control { is_personal: true } => self.end_simple_field(),
+            Closing::SimpleField(_) | Closing::Control { is_personal: true } => self.end_simple_field(),
             _ => {}
         }
         Ok(())

@@ -29,11 +29,9 @@ impl Rewriter<'_> {
             (Ns::W, "hyperlink") => {
                 let references = take_references(attributes);
                 let target = references.iter().find(|reference| reference.local == "id");
-                match target.and_then(|reference| self.link(&reference.value, Some(Relation::Hyperlink))) {
-                    Some(id) => attributes.insert(0, self.reference("id", id)),
-                    // The words of the link stay; what it says about its target does not.
-                    None if !references.is_empty() => attributes.retain(|attribute| attribute.local != "tooltip"),
-                    None => {}
+                // Where it leads nowhere, the words of the link stay.
+                if let Some(id) = target.and_then(|reference| self.link(&reference.value, Some(Relation::Hyperlink))) {
+                    attributes.insert(0, self.reference("id", id));
                 }
                 true
             }

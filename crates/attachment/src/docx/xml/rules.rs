@@ -24,6 +24,7 @@ impl Rewriter<'_> {
                 }
             }
             (Ns::W, "dataBinding") => self.judge_binding(attributes),
+            (Ns::W, "vanish") => self.judge_hidden(attributes),
             _ => {}
         }
         if is_dropped(ns, local) {
@@ -102,9 +103,7 @@ impl Rewriter<'_> {
                 if judged != fields::Verdict::Keep {
                     verdict = Verdict::Unwrap;
                 }
-                let paragraph = self.paragraph();
-                self.fields.push(Field::simple(judged, paragraph));
-                Closing::SimpleField
+                Closing::SimpleField(judged)
             }
             _ => Closing::Nothing,
         };
@@ -154,6 +153,21 @@ impl Rewriter<'_> {
         }
         let prefixes: Vec<&str> = required.iter().map(|(ns, _)| ns.prefix()).collect();
         attributes.push(Attribute { ns: Ns::Plain, local: "Requires".to_owned(), value: prefixes.join(" "), is_strict: false });
+    }
+
+    /// A run that is hidden by itself goes: who reads the document does not see it, and who wrote it may not know of it. What
+    /// a style hides stays.
+    fn judge_hidden(&mut self, attributes: &[Attribute]) {
+        let is_shown = value(attributes, Ns::W, "val").is_some_and(|value| matches!(value, "0" | "false" | "off"));
+        let is_of_run = self.is_within(Ns::W, "rPr");
+        if let Some(run) = self.frames.iter_mut().rev().nth(1)
+            && matches!(run.ns, Ns::W | Ns::M)
+            && run.local == "r"
+            && is_of_run
+            && !is_shown
+        {
+            run.is_doomed = true;
+        }
     }
 
     /// A control that shows the author or the company of the file's properties is emptied.
@@ -248,13 +262,14 @@ fn is_tracked(local: &str) -> bool {
     )
 }
 
-/// Other files, sessions of editing, stores of data, people with permissions.
+/// Other files, sessions of editing, stores of data, people with permissions, texts that nobody sees.
 fn is_foreign(local: &str) -> bool {
     matches!(
         local,
         "permStart"
             | "permEnd"
             | "dataBinding"
+            | "alias"
             | "tag"
             | "placeholder"
             | "docVars"
@@ -292,6 +307,12 @@ fn is_foreign(local: &str) -> bool {
             | "fldData"
             | "entryMacro"
             | "exitMacro"
+            | "helpText"
+            | "statusText"
+            | "tblCaption"
+            | "tblDescription"
+            | "nsid"
+            | "tmpl"
     )
 }
 
@@ -302,6 +323,7 @@ fn keep(ns: Ns, local: &str, attribute: &mut Attribute) -> bool {
         (Ns::W, "author") => Some("Author"),
         (Ns::W, "initials") => Some("A"),
         (Ns::Plain, "name") if is_shape(local) => Some("Picture"),
+        (Ns::Plain, "name") if ns == Ns::A && is_theme(local) => Some("Theme"),
         _ => None,
     };
     if let Some(constant) = constant {
@@ -310,10 +332,9 @@ fn keep(ns: Ns, local: &str, attribute: &mut Attribute) -> bool {
     }
     match attribute.ns {
         Ns::W => match name {
-            "date" | "docLocation" => false,
+            "date" | "docLocation" | "tooltip" => false,
             // Of the object that an embedded one was.
             "dxaOrig" | "dyaOrig" => local != "pict",
-            "tooltip" => !attribute.value.contains(['@', '\\']),
             _ => !name.starts_with("rsid"),
         },
         Ns::W14 => !matches!(name, "paraId" | "textId"),
@@ -337,6 +358,11 @@ fn keep(ns: Ns, local: &str, attribute: &mut Attribute) -> bool {
 /// Elements that name and describe a drawing: often with the path that it was taken from.
 fn is_shape(local: &str) -> bool {
     matches!(local, "docPr" | "cNvPr")
+}
+
+/// Elements that name a theme, often after a company.
+fn is_theme(local: &str) -> bool {
+    matches!(local, "theme" | "clrScheme" | "fontScheme" | "fmtScheme" | "custClr")
 }
 
 /// Whether the text of an element is a formula over a workbook.
