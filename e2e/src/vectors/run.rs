@@ -194,7 +194,8 @@ pub fn left_behind(service: &Service) -> Vec<String> {
 /// What the API says of every message that was attempted: canaries of hard rows in it.
 fn answered(service: &Service) -> Vec<String> {
     let log = service.log();
-    let ids: BTreeSet<&str> = log.split("id=").skip(1).filter_map(|rest| rest.get(..32)).filter(|id| id.bytes().all(|b| b.is_ascii_hexdigit())).collect();
+    let ids: BTreeSet<&str> =
+        log.split("id=").skip(1).filter_map(|rest| rest.get(..32)).filter(|id| id.bytes().all(|b| b.is_ascii_hexdigit())).collect();
     assert!(ids.len() > 100, "only {} messages in the log", ids.len());
     let soft: Vec<String> = super::all().iter().filter(|v| v.soft.is_some()).map(|v| v.id.to_lowercase()).collect();
     let mut faults = Vec::new();

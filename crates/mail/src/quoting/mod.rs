@@ -5,6 +5,7 @@
 
 mod data;
 
+use crate::scrub::fold::is_invisible;
 use data::{Role, WORDS};
 
 /// Most lines of one attribution.
@@ -57,7 +58,7 @@ impl Line {
             }
             prefix += 1;
         }
-        let text: String = chars[prefix..].iter().flat_map(|c| c.to_lowercase()).collect();
+        let text: String = chars[prefix..].iter().filter(|c| !is_invisible(**c)).flat_map(|c| c.to_lowercase()).collect();
         // Some programs quote their own HTML into plain text.
         let text = if text.contains("&nbsp;") { text.replace("&nbsp;", " ") } else { text };
         Self { text: text.trim_end().to_owned(), depth: depth.saturating_add(marks), prefix }

@@ -82,7 +82,8 @@ fn extend_right(chars: &[char], at: usize) -> usize {
     let mut literal = false;
     for (probe, &c) in chars.iter().enumerate().skip(at + 1) {
         // "a@b@c" and a domain literal are one address as far as masking goes; a mask in brackets is none.
-        let opens = c == '[' && chars.get(probe + 1).is_some_and(|d| d.is_ascii_digit() || (matches!(d, 'i' | 'I') && is_ipv6(&chars[probe + 1..])));
+        let opens = c == '['
+            && chars.get(probe + 1).is_some_and(|d| d.is_ascii_digit() || (matches!(d, 'i' | 'I') && is_ipv6(&chars[probe + 1..])));
         if is_word(c) || c == '@' || opens || (c == ']' && literal) {
             literal |= opens;
             joined = false;

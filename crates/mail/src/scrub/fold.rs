@@ -22,7 +22,9 @@ impl Folded {
         let mut at = 0;
         while at < chars.len() {
             let (folded, width) = decoded(&chars[at..]).unwrap_or((chars[at], 1));
-            if !is_invisible(folded) && !(folded.is_control() && !folded.is_whitespace()) {
+            // A control character shows nothing either, but for line ends and tabs.
+            let is_shown = !folded.is_control() || folded.is_whitespace();
+            if is_shown && !is_invisible(folded) {
                 out.push_folded(folded, at..at + width);
             }
             at += width;
@@ -99,7 +101,7 @@ fn hex(chars: &[char], at: usize) -> Option<u8> {
 }
 
 /// Characters without width that could hide something from a search.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
         | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')

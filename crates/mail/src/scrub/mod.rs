@@ -8,7 +8,7 @@ mod address;
 mod armour;
 mod contact;
 mod encoded;
-mod fold;
+pub(crate) mod fold;
 mod names;
 mod own;
 
