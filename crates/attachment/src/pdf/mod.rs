@@ -52,7 +52,8 @@ pub(crate) fn clean_pdf(octets: &[u8]) -> Result<Vec<u8>, Fault> {
     if document.is_encrypted() || document.was_encrypted() || document.trailer.has(b"Encrypt") {
         return Err(Fault::Encrypted);
     }
-    if document.get_pages().is_empty() {
+    let pages = document.get_pages().len();
+    if pages == 0 {
         return Err(Fault::Unreadable);
     }
     // Of the trailer only what a reader needs: information, identifiers and checksums tell files apart (7.5.5).
@@ -67,6 +68,10 @@ pub(crate) fn clean_pdf(octets: &[u8]) -> Result<Vec<u8>, Fault> {
     // Whatever is no longer named is not written.
     document.prune_objects();
     document.renumber_objects();
+    // A document whose objects are not what they say is another one now.
+    if document.get_pages().len() != pages {
+        return Err(Fault::Unreadable);
+    }
     let mut out = Vec::with_capacity(octets.len());
     if is_packed(&document) {
         let options = SaveOptions { use_object_streams: true, use_xref_streams: true, ..SaveOptions::default() };

@@ -329,13 +329,15 @@ impl Found {
         }
         let mut is_masked = at == range.start;
         while at < range.end {
-            let next = self.0.range(at..range.end).next().map(|(start, (end, ..))| (*start, *end));
-            let end = next.map_or(range.end, |(start, _)| start);
+            let next = self.0.range(at..range.end).next().map(|(start, (end, other, _))| (*start, *end, *other));
+            let end = next.map_or(range.end, |(start, ..)| start);
             if at < end {
-                self.0.insert(at, (end, kind, is_masked));
+                // One mask for what two searches of a kind found side by side.
+                let is_next_alike = next.is_some_and(|(.., other)| other == kind);
+                self.0.insert(at, (end, kind, is_masked && !is_next_alike));
                 is_masked = false;
             }
-            at = next.map_or(range.end, |(_, end)| end);
+            at = next.map_or(range.end, |(_, end, _)| end);
         }
     }
 

@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+use crate::address::Mailbox;
+
 use super::*;
 
 fn scrubber() -> Scrubber {
@@ -129,6 +131,8 @@ fn names_go_where_only_mail_knows_them() {
     assert_eq!(mask("Saludos, Ana Canary"), "Saludos, Ana [name]");
     assert_eq!(mask("The canary sings\n-- \nCanary & Co\n"), "The canary sings\n-- \n[name] & Co\n");
     assert_eq!(scrubber().file_name("canary-factura.pdf").0, "[name]-factura.pdf");
+    let with_address = Identity::new("Ana Canary", "", Mailbox::parse("ana.canary@x.example").ok().as_ref());
+    assert_eq!(Scrubber { writer: with_address, ..scrubber() }.file_name("ana.canary lamp").0, "[name] lamp");
     assert_eq!(scrubber().line("Re: 612 345 678 canary, ben@x.example").0, "Re: [phone] canary, [x]");
 }
 
@@ -208,5 +212,56 @@ proptest! {
     #[test]
     fn any_text_is_worked_on(text in any::<String>()) {
         mask(&text);
+    }
+}
+
+/// One character of an address as somebody, or somebody's program, may write it.
+fn disguised(c: char, way: u8) -> String {
+    match way {
+        0 => c.to_uppercase().to_string(),
+        1 => format!("{c}\u{200b}"),
+        2 => format!("%{:02x}", c as u32),
+        3 => format!("&#{};", c as u32),
+        4 => char::from_u32(c as u32 + 0xfee0).map_or_else(|| c.to_string(), String::from),
+        5 => format!("&#x{:X};", c as u32),
+        _ => c.to_string(),
+    }
+}
+
+proptest! {
+    /// Whatever stands around it and however it is coded, no form of a known address leaves, and what was written does.
+    #[test]
+    fn no_known_address_in_any_decoding_of_what_leaves(
+        ways in prop::collection::vec(0u8..8, 21),
+        container in 0usize..5,
+        split_at in 1usize..20,
+    ) {
+        let address = "canary@secret.example";
+        let written: String = address.chars().zip(&ways).map(|(c, way)| disguised(c, *way)).collect();
+        let text = format!("Llegada el jueves. {written} gracias");
+        let tagged: String = written.chars().enumerate().map(|(n, c)| if n == split_at { format!("<b></b>{c}") } else { c.to_string() }).collect();
+        use base64::Engine;
+        let base64 = |octets: &[u8]| base64::engine::general_purpose::STANDARD.encode(octets);
+        let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let printable: String = text.bytes().map(|b| format!("={b:02X}")).collect::<Vec<_>>().chunks(20).map(|c| c.concat()).collect::<Vec<_>>().join("=\r\n");
+        let head = "Content-Type: text/plain; charset=";
+        let raw = match container {
+            0 => format!("{head}utf-8\r\n\r\n{text}\r\n"),
+            1 => format!("{head}utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n{}\r\n", base64(text.as_bytes())),
+            2 => format!("{head}utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n{printable}\r\n"),
+            3 => format!("{head}utf-16le\r\nContent-Transfer-Encoding: base64\r\n\r\n{}\r\n", base64(&utf16)),
+            // Where tags split it they stand between whole characters.
+            _ if written.contains(['%', '&']) => format!("Content-Type: text/html; charset=utf-8\r\n\r\n<p>Llegada el jueves. {written} gracias</p>\r\n"),
+            _ => format!("Content-Type: text/html; charset=utf-8\r\n\r\n<p>Llegada el jueves. {tagged} gracias</p>\r\n"),
+        };
+        let content = crate::mime::read_content(&crate::mime::parse(raw.as_bytes()).unwrap());
+        let mut out = scrubber().text(&content.text).0;
+        if let Some(html) = &content.html {
+            out.push_str(&crate::html::scrub(html, &scrubber(), &std::collections::HashMap::new()).0);
+        }
+        let chars: Vec<char> = out.chars().collect();
+        let folded: String = Folded::of(&chars).chars.into_iter().flat_map(char::to_lowercase).collect();
+        prop_assert!(!folded.contains("canary") && !folded.contains("secret"), "{} in {}", folded, raw);
+        prop_assert!(out.contains("Llegada el jueves.") && out.contains("gracias"), "{}", out);
     }
 }
