@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use testkit::Postgres;
 
@@ -97,4 +99,15 @@ pub fn letter(from: &str, to: &str, subject: &str, more: &str, text: &str) -> St
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     let n = NUMBER.fetch_add(1, Ordering::Relaxed);
     format!("From: {from}\r\nTo: {to}\r\nSubject: {subject}\r\nMessage-ID: <n{n}@laptop.test>\r\n{more}\r\n{text}\r\n")
+}
+
+/// A mail of the seller with one file.
+pub fn with_file(pair: &Pair, name: &str, kind: &str, octets: &[u8]) -> String {
+    let base64 = STANDARD.encode(octets);
+    let lines: String = base64.as_bytes().chunks(76).map(|l| format!("{}\r\n", String::from_utf8_lossy(l))).collect();
+    let head = "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n";
+    let file = format!(
+        "Content-Type: {kind}\r\nContent-Disposition: attachment; filename=\"{name}\"\r\nContent-Transfer-Encoding: base64\r\n\r\n{lines}"
+    );
+    letter(&pair.seller, &pair.buyer_alias, "Documentos", head, &format!("--b\r\n\r\nAqui va.\r\n--b\r\n{file}--b--"))
 }

@@ -4,10 +4,7 @@
 
 use std::io::{Cursor, Write};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use e2e::scene::{Scene, letter};
-use e2e::service::Pair;
+use e2e::scene::{Scene, with_file};
 use e2e::world::said;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
@@ -25,15 +22,6 @@ fn docx(main: &[u8], more: &[(String, &[u8])]) -> Vec<u8> {
         zip.write_all(octets).unwrap();
     }
     zip.finish().unwrap().into_inner()
-}
-
-fn with_file(pair: &Pair, name: &str, kind: &str, octets: &[u8]) -> String {
-    let lines: String = STANDARD.encode(octets).as_bytes().chunks(76).map(|l| format!("{}\r\n", String::from_utf8_lossy(l))).collect();
-    let head = "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n";
-    let file = format!(
-        "Content-Type: {kind}\r\nContent-Disposition: attachment; filename=\"{name}\"\r\nContent-Transfer-Encoding: base64\r\n\r\n{lines}"
-    );
-    letter(&pair.seller, &pair.buyer_alias, "Documentos", head, &format!("--b\r\n\r\nAqui va.\r\n--b\r\n{file}--b--"))
 }
 
 #[test]

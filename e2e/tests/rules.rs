@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use e2e::eventually;
 use e2e::load::{self, Job};
-use e2e::scene::{Scene, letter, on_both};
+use e2e::scene::{Scene, letter, on_both, with_file};
 use e2e::service::{Pair, Service, Setup};
 use e2e::world::{header, said};
 use sandbox::StoredMail;
@@ -307,16 +307,6 @@ fn a_document_that_overwhelms_its_reader_is_refused_and_harms_nobody() {
     assert!(peak_kib < 300_000, "{peak}");
     s.mail(&pair.buyer, &pair.seller_alias, "Pregunta", "la pregunta");
     assert_says(&said(&s.world.nth(&pair.seller, 2)), &["la pregunta"]);
-}
-
-fn with_file(pair: &Pair, name: &str, kind: &str, octets: &[u8]) -> String {
-    let base64 = STANDARD.encode(octets);
-    let lines: String = base64.as_bytes().chunks(76).map(|l| format!("{}\r\n", String::from_utf8_lossy(l))).collect();
-    let head = "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n";
-    let file = format!(
-        "Content-Type: {kind}\r\nContent-Disposition: attachment; filename=\"{name}\"\r\nContent-Transfer-Encoding: base64\r\n\r\n{lines}"
-    );
-    letter(&pair.seller, &pair.buyer_alias, "Documentos", head, &format!("--b\r\n\r\nAqui va.\r\n--b\r\n{file}--b--"))
 }
 
 /// Names and types of the files of a mail.

@@ -111,7 +111,7 @@ pub const ROWS: &[Vector] = &[
     Vector::row("B31", "spelled out by the user", |c| {
         below(c, &format!("Write to {0} at {0} dot example, {0} (arroba) {0} (punto) example, or {0} [at] {0} [dot] com.", c.canary))
     })
-    .information("masked where \"at\" and \"dot\" are spelled in a language of the marketplace"),
+    .information("masked where words for the at sign and the dot, in some fifteen languages, say so"),
     Vector::row("B32", "telephone number", |c| below(c, &format!("Call {} after six.", c.phone)))
         .information("masked, unless the reason of the message allows a number"),
     Vector::row("B38", "second own address of the party", |c| below(c, &format!("My other mailbox is {}, use that.", c.address()))),

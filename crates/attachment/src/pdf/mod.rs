@@ -68,10 +68,6 @@ pub(crate) fn clean_pdf(octets: &[u8]) -> Result<Vec<u8>, Fault> {
     // Whatever is no longer named is not written.
     document.prune_objects();
     document.renumber_objects();
-    // A document whose objects are not what they say is another one now.
-    if document.get_pages().len() != pages {
-        return Err(Fault::Unreadable);
-    }
     let mut out = Vec::with_capacity(octets.len());
     if is_packed(&document) {
         let options = SaveOptions { use_object_streams: true, use_xref_streams: true, ..SaveOptions::default() };
@@ -79,7 +75,10 @@ pub(crate) fn clean_pdf(octets: &[u8]) -> Result<Vec<u8>, Fault> {
     } else {
         document.save_to(&mut out).map_err(|_| Fault::Unreadable)?;
     }
-    Ok(out)
+    drop(document);
+    // A document whose objects are not what they say is another one now: it must open, with the pages that it had.
+    let again = Document::load_mem(&out).map_err(|_| Fault::Unreadable)?;
+    if again.get_pages().len() == pages { Ok(out) } else { Err(Fault::Unreadable) }
 }
 
 fn clean_objects(document: &mut Document, root: lopdf::ObjectId) -> Result<(), Fault> {
