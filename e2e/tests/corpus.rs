@@ -18,11 +18,12 @@ struct Secrets(Vec<String>);
 fn nothing_of_the_writer_arrives() {
     let Some(corpus) = e2e::corpus() else { return run(own_cases(), 1) };
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(&corpus).unwrap().flatten().filter(|e| e.file_name().to_string_lossy().starts_with("mime-")) {
+    let holds_mail = |name: &str| ["mime-", "bounces-", "reply-", "auth-dkim"].iter().any(|begin| name.starts_with(begin));
+    for entry in std::fs::read_dir(&corpus).unwrap().flatten().filter(|e| holds_mail(&e.file_name().to_string_lossy())) {
         collect(&entry.path(), &mut files);
     }
     files.sort();
-    assert!(files.len() > 300, "only {} messages in the corpus", files.len());
+    assert!(files.len() > 500, "only {} messages in the corpus", files.len());
     let cases = files.into_iter().map(|f| (f.display().to_string(), std::fs::read(&f).unwrap())).chain(own_cases()).collect();
     run(cases, 250);
 }

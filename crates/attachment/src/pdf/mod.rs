@@ -52,7 +52,7 @@ pub(crate) fn clean_pdf(octets: &[u8]) -> Result<Vec<u8>, Fault> {
     if document.is_encrypted() || document.was_encrypted() || document.trailer.has(b"Encrypt") {
         return Err(Fault::Encrypted);
     }
-    let pages = document.get_pages().len();
+    let pages = pages_of(&document);
     if pages == 0 {
         return Err(Fault::Unreadable);
     }
@@ -78,7 +78,12 @@ pub(crate) fn clean_pdf(octets: &[u8]) -> Result<Vec<u8>, Fault> {
     drop(document);
     // A document whose objects are not what they say is another one now: it must open, with the pages that it had.
     let again = Document::load_mem(&out).map_err(|_| Fault::Unreadable)?;
-    if again.get_pages().len() == pages { Ok(out) } else { Err(Fault::Unreadable) }
+    if pages_of(&again) == pages { Ok(out) } else { Err(Fault::Unreadable) }
+}
+
+/// Pages that are there, rather than only named.
+fn pages_of(document: &Document) -> usize {
+    document.get_pages().values().filter(|id| document.get_dictionary(**id).is_ok()).count()
 }
 
 fn clean_objects(document: &mut Document, root: lopdf::ObjectId) -> Result<(), Fault> {

@@ -5,6 +5,8 @@
 
 mod data;
 
+use std::ops::Range;
+
 use crate::scrub::fold::is_invisible;
 use data::{Role, WORDS};
 
@@ -99,6 +101,9 @@ fn classify_behind(lines: &[Line], introductions: &[String]) -> Vec<LineKind> {
         if introductions.contains(&lines[at].text) {
             kinds[at] = LineKind::Attribution;
             at += 1;
+        } else if let Some(range) = trace(lines, at) {
+            at = range.end;
+            kinds[range].fill(LineKind::HeaderBlock);
         } else if let Some(end) = header_block(lines, &labels, at) {
             // The line that some programs draw above it.
             let rule =
@@ -151,6 +156,41 @@ fn broken_quotations(lines: &[Line], kinds: &mut [LineKind]) {
             kinds[at] = LineKind::Quoted;
         }
     }
+}
+
+/// The header of a message that a mail system put into a text, as bounces have it: every field around one that only mail
+/// systems write (RFC 5322, section 3.6.7).
+fn trace(lines: &[Line], at: usize) -> Option<Range<usize>> {
+    if !is_trace_field(&lines[at].text) {
+        return None;
+    }
+    let belongs = |n: &usize| {
+        let line = &lines[*n];
+        line.depth == lines[at].depth && !line.is_blank() && (line.prefix > usize::from(line.depth) + 1 || is_field(&line.text))
+    };
+    let start = (0..at).rev().take_while(belongs).last().unwrap_or(at);
+    let end = (at + 1..lines.len()).take_while(belongs).last().map_or(at + 1, |n| n + 1);
+    Some(start..end)
+}
+
+fn is_trace_field(text: &str) -> bool {
+    let Some((name, value)) = text.split_once(':') else { return false };
+    match name {
+        "received" => (value.contains(" by ") || value.contains(" from ")) && value.contains([';', '[', '(', '.']),
+        "return-path" => value.contains('<'),
+        "message-id" => value.contains('<') && value.contains('@'),
+        "dkim-signature" | "domainkey-signature" | "arc-seal" | "arc-message-signature" => value.contains("a="),
+        "authentication-results" | "arc-authentication-results" | "received-spf" => value.contains(['=', '(']),
+        "x-originating-ip" | "x-received" | "x-mailer" | "delivered-to" => !value.is_empty(),
+        _ => false,
+    }
+}
+
+/// `Name: value`, the name without a space.
+fn is_field(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(name, _)| {
+        (2..=40).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    })
 }
 
 /// The roles of a line's label in each language, and whether a value follows it.

@@ -111,6 +111,23 @@ fn is_local(c: char) -> bool {
     is_word(c) || ".!#$%&'*+-/=?^_`{|}~".contains(c)
 }
 
+/// Addresses of machines in brackets, as mail systems write them into their texts: `[192.0.2.1]`, `(2001:db8::1)`.
+pub(super) fn find_machines(chars: &[char], start: usize) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for (at, open) in chars.iter().enumerate() {
+        if !matches!(open, '[' | '(') {
+            continue;
+        }
+        let inner: String = chars[at + 1..].iter().take(50).take_while(|c| !matches!(c, ']' | ')' | ' ')).collect();
+        let bare = inner.strip_prefix("IPv6:").unwrap_or(&inner).trim_matches(['[', ']']);
+        let bare = if bare.contains("::") || bare.matches(':').count() > 1 { bare } else { bare.split(':').next().unwrap_or_default() };
+        if bare.len() >= 3 && bare.parse::<std::net::IpAddr>().is_ok() {
+            found.push(start + at + 1..start + at + 1 + inner.chars().count());
+        }
+    }
+    found
+}
+
 /// A word of a line, and whether it stands in brackets of its own.
 struct Word {
     text: String,

@@ -303,6 +303,7 @@ impl Scrubber {
                     .for_each(|r| found.take(r, Kind::Phone));
             }
         }
+        address::find_machines(chars, start).into_iter().for_each(|r| found.take(r, Kind::Address));
         address::find_spelled(chars, start).into_iter().for_each(|r| found.take(r, Kind::Address));
         if chars.contains(&'=') || chars.contains(&'/') {
             encoded::find(chars, start).into_iter().for_each(|r| found.take(r, Kind::Address));

@@ -45,6 +45,7 @@ fn addresses_in_ordinary_sentences() {
         ("jose\u{301}@bu\u{308}cher.example, ana%2540x.example", "[x], [x]"),
         ("%61%6e%61%40%78%2e%65xample ok", "[x] ok"),
         ("root@localhost, ana@[192.0.2.1]", "[x], [x]"),
+        ("from mx (192.0.2.1:25) via [IPv6:2001:db8::1], version 1.2.3.4", "from mx ([x]) via [[x]], version 1.2.3.4"),
         ("ana (at) x (dot) example or ana arroba gmail", "[x] or [x]"),
         ("ⓐna@x.example", "[x]"),
     ] {
