@@ -263,6 +263,7 @@ impl App {
             tracing::info!(released, "deliveries of the last run are taken up again");
         }
 
+        mail::scrub::warm_up();
         let smtp_server =
             SmtpServer::bind(smtp_settings(config, tls)).await.map_err(|(address, error)| taken("[smtp] listen", address, &error))?;
         let listener = TcpListener::bind(config.web.listen).await.map_err(|error| taken("[web] listen", config.web.listen, &error))?;
