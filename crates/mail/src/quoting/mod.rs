@@ -131,10 +131,11 @@ fn quote_the_rest(lines: &[Line], kinds: &mut [LineKind]) {
         if lines[at].depth > 0 || !ends_here {
             continue;
         }
-        let next = (at + 1..lines.len()).find(|n| !lines[*n].is_blank());
+        // Looked for only here: a row of empty lines would else be walked once for each of them.
+        let is_unmarked_below = || lines[at + 1..].iter().find(|l| !l.is_blank()).is_some_and(|l| l.depth == 0);
         let quotes_rest = match kinds[at] {
             LineKind::HeaderBlock => true,
-            LineKind::Attribution => next.is_some_and(|n| lines[n].depth == 0),
+            LineKind::Attribution => is_unmarked_below(),
             _ => false,
         };
         if quotes_rest {

@@ -365,6 +365,21 @@ impl Found {
     }
 }
 
+/// Where a word stands, from left to right without overlap; the word is not empty.
+fn occurrences(text: &[char], word: &[char]) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at + word.len() <= text.len() {
+        if text[at] == word[0] && text[at..at + word.len()] == *word {
+            found.push(at..at + word.len());
+            at += word.len();
+        } else {
+            at += 1;
+        }
+    }
+    found
+}
+
 /// The lines of a text, without their ends.
 fn lines_of(chars: &[char]) -> Vec<Range<usize>> {
     let mut lines = Vec::new();

@@ -9,6 +9,7 @@ use unicode_normalization::char::decompose_canonical;
 
 use crate::address::Mailbox;
 use crate::scrub::address::is_word;
+use crate::scrub::occurrences;
 
 /// Shortest word of a name that is masked by itself, in letters; of Chinese characters and the like two are a name.
 const MIN_WORD: usize = 3;
@@ -63,6 +64,8 @@ const ROLES: [&str; 48] = [
     "assistenza",
     "vendite",
 ];
+/// Shortest word that is looked for within other words of file names.
+const MIN_INNER: usize = 5;
 /// Shortest local-part that is looked for in file names.
 const MIN_LOCAL: usize = 4;
 
@@ -136,28 +139,12 @@ impl Identity {
     /// Words of the name, and the local-part of the address, in a file name.
     pub(super) fn find_in_file_name(&self, chars: &[char]) -> Vec<Range<usize>> {
         let mut found = self.find_words(chars);
-        if self.local_part.chars().count() >= MIN_LOCAL {
-            let lower: Vec<char> = chars.iter().map(|c| c.to_lowercase().next().unwrap_or(*c)).collect();
-            let wanted: Vec<char> = self.local_part.chars().collect();
-            let mut at = 0;
-            while at + wanted.len() <= lower.len() {
-                if lower[at..at + wanted.len()] == wanted[..] {
-                    found.push(at..at + wanted.len());
-                    at += wanted.len();
-                } else {
-                    at += 1;
-                }
-            }
-        }
+        let lower: Vec<char> = chars.iter().map(|c| c.to_lowercase().next().unwrap_or(*c)).collect();
         // Names run together in file names: "AnaCanary_factura.pdf".
-        for (word, shown) in self.words.iter().filter(|(w, _)| w.chars().count() >= 5) {
-            let lower: String = chars.iter().map(|c| c.to_lowercase().next().unwrap_or(*c)).collect();
-            if !shown {
-                found.extend(lower.match_indices(word.as_str()).map(|(n, w)| {
-                    let start = lower[..n].chars().count();
-                    start..start + w.chars().count()
-                }));
-            }
+        let inner = self.words.iter().filter(|(word, shown)| !shown && word.chars().count() >= MIN_INNER).map(|(word, _)| word);
+        let local_part = Some(&self.local_part).filter(|l| l.chars().count() >= MIN_LOCAL);
+        for wanted in local_part.into_iter().chain(inner) {
+            found.extend(occurrences(&lower, &wanted.chars().collect::<Vec<_>>()));
         }
         found.sort_by_key(|r| r.start);
         found

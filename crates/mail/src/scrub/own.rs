@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use crate::scrub::occurrences;
+
 /// Begins the secret of every link of ours, so that one is recognised wherever it comes back. Letters and digits
 /// only: programs that rewrite links leave them as they are.
 pub const LINK_MARK: &str = "tpl1k";
@@ -128,20 +130,6 @@ fn references(pressed: &[char]) -> Vec<Range<usize>> {
         is_tag.then_some(r.start..r.end + length + 1)
     });
     found.collect()
-}
-
-fn occurrences(text: &[char], word: &[char]) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    while at + word.len() <= text.len() {
-        if text[at] == word[0] && text[at..at + word.len()] == *word {
-            found.push(at..at + word.len());
-            at += word.len();
-        } else {
-            at += 1;
-        }
-    }
-    found
 }
 
 /// The range with the rest of its lines, where that is air.

@@ -180,6 +180,7 @@ fn hostile_rows_cost_no_more_than_their_length() {
         "at ",
         "[ref:",
         "from: \n",
+        "\n>\n",
         "on 2025:\n",
         "612345678 ",
         "6",
