@@ -159,8 +159,10 @@ impl Rewriter<'_> {
     /// a style hides stays.
     fn judge_hidden(&mut self, attributes: &[Attribute]) {
         let is_shown = value(attributes, Ns::W, "val").is_some_and(|value| matches!(value, "0" | "false" | "off"));
-        let is_of_run = self.is_within(Ns::W, "rPr");
-        if let Some(run) = self.frames.iter_mut().rev().nth(1)
+        // What was unwrapped stands between them no more in what is written.
+        let mut written = self.frames.iter_mut().rev().filter(|frame| frame.is_written);
+        let is_of_run = written.next().is_some_and(|parent| parent.ns == Ns::W && parent.local == "rPr");
+        if let Some(run) = written.next()
             && matches!(run.ns, Ns::W | Ns::M)
             && run.local == "r"
             && is_of_run
