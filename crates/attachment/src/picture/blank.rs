@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::kind::Kind;
 use crate::octets::{clear, put, u8_at, u16_at, u32_at};
+use crate::picture::jpeg::end_of_scan;
 use crate::picture::{clean_picture, crc32};
 
 /// Chunks of PNG that are kept as they are; other ancillary ones become a private chunk of zeros.
@@ -81,21 +82,6 @@ fn next_marker(octets: &[u8], at: usize) -> Option<(usize, usize)> {
     let fill = octets.get(at..)?.iter().take_while(|octet| **octet == 0xff).count();
     let marker = u8_at(octets, at + fill)?;
     (fill > 0 && marker != 0).then_some((marker, at + fill + 1))
-}
-
-/// A marker that is neither a stuffed octet nor a restart, or the end.
-fn end_of_scan(octets: &[u8], from: usize) -> usize {
-    let mut at = from;
-    while let Some(found) = octets.get(at..).and_then(|rest| rest.iter().position(|octet| *octet == 0xff)) {
-        at += found;
-        match octets.get(at + 1) {
-            Some(0 | 0xd0..=0xd7) => at += 2,
-            Some(0xff) => at += 1,
-            Some(_) => return at,
-            None => break,
-        }
-    }
-    octets.len()
 }
 
 /// PNG (ISO/IEC 15948): ancillary chunks that change no pixel, and what follows the end.

@@ -48,6 +48,8 @@ pub(super) fn clean(octets: &[u8]) -> Option<Vec<u8>> {
                 segment(&mut kept, SOS, body);
                 scans += 1;
                 let end = end_of_scan(octets, at);
+                // Half a marker at the cut is none.
+                let end = if end == octets.len() && octets[at..].ends_with(&[0xff]) { end - 1 } else { end };
                 kept.extend_from_slice(&octets[at..end]);
                 at = end;
             }
@@ -84,20 +86,22 @@ fn marker(octets: &[u8], at: &mut usize) -> Option<u8> {
 
 /// Where the coded data of a scan ends: at a marker that is neither a stuffed octet nor a restart, or where the picture
 /// was cut off.
-fn end_of_scan(octets: &[u8], from: usize) -> usize {
+pub(super) fn end_of_scan(octets: &[u8], from: usize) -> usize {
     let mut at = from;
     while let Some(found) = octets.get(at..).and_then(|rest| rest.iter().position(|b| *b == 0xff)) {
         at += found;
         match octets.get(at + 1) {
             Some(0 | 0xd0..=0xd7) => at += 2,
             Some(0xff) => at += 1,
-            Some(_) | None => return at,
+            Some(_) => return at,
+            None => break,
         }
     }
     octets.len()
 }
 
-fn segment(out: &mut Vec<u8>, marker: u8, body: &[u8]) {
+/// A segment: marker, length, body (B.1.1.4).
+pub(super) fn segment(out: &mut Vec<u8>, marker: u8, body: &[u8]) {
     let length = u16::try_from(body.len() + 2).unwrap_or(u16::MAX);
     out.extend_from_slice(&[0xff, marker]);
     out.extend_from_slice(&length.to_be_bytes());

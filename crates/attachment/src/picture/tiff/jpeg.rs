@@ -1,6 +1,7 @@
 //! JPEG inside TIFF: of its segments those that decode it are kept.
 
 use super::{APP0, APP14, EOI, SOI, SOS};
+use crate::picture::jpeg::{end_of_scan, segment};
 use crate::picture::take;
 
 /// A JPEG stream with nothing but what decodes it.
@@ -46,7 +47,7 @@ pub(super) fn stream(octets: &[u8]) -> Option<Stream> {
             }
             SOS => {
                 segment(&mut stream.octets, SOS, body);
-                let end = end_of_scan(octets, at)?;
+                let end = end_of_scan(octets, at);
                 stream.has_scan |= end > at;
                 stream.octets.extend_from_slice(octets.get(at..end)?);
                 at = end;
@@ -64,34 +65,12 @@ fn next_marker(octets: &[u8], from: usize) -> Option<(u8, usize)> {
     Some((rest[at + 1], from + at + 2))
 }
 
-/// Where the coded data of a scan ends: at a marker that is neither a stuffed octet nor a restart, or where it was cut off.
-fn end_of_scan(octets: &[u8], from: usize) -> Option<usize> {
-    let mut at = from;
-    while let Some(found) = octets.get(at..)?.iter().position(|octet| *octet == 0xff) {
-        at += found;
-        match octets.get(at + 1) {
-            Some(0 | 0xd0..=0xd7) => at += 2,
-            Some(0xff) => at += 1,
-            Some(_) => return Some(at),
-            None => break,
-        }
-    }
-    Some(octets.len())
-}
-
 /// Coded data up to the end of its scan, and the end of the image if that follows.
 pub(super) fn scan(octets: &[u8]) -> Option<&[u8]> {
     let header = if octets.starts_with(&[0xff, SOS]) { 2 + usize::from(u16::from_be_bytes(take(octets, 2)?)) } else { 0 };
-    let mut end = end_of_scan(octets, header)?;
+    let mut end = end_of_scan(octets, Some(header).filter(|n| *n <= octets.len())?);
     if octets.get(end..)?.starts_with(&[0xff, EOI]) {
         end += 2;
     }
     octets.get(..end).filter(|scan| !scan.is_empty())
-}
-
-pub(super) fn segment(out: &mut Vec<u8>, marker: u8, body: &[u8]) {
-    let length = u16::try_from(body.len() + 2).unwrap_or(u16::MAX);
-    out.extend_from_slice(&[0xff, marker]);
-    out.extend_from_slice(&length.to_be_bytes());
-    out.extend_from_slice(body);
 }

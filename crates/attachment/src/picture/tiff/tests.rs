@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 
 use super::directory::{Order, octets_of};
-use super::jpeg::segment;
 use super::page::Page;
 use super::*;
 use crate::picture::exif;
+use crate::picture::jpeg::segment;
 
 type Row = (u16, u16, Vec<u8>);
 
