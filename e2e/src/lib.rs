@@ -6,6 +6,7 @@
 pub mod dkim;
 pub mod http;
 pub mod load;
+pub mod next_hop;
 pub mod peers;
 pub mod scene;
 pub mod seek;

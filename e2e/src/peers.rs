@@ -1,4 +1,9 @@
-//! Postfix and Dovecot from temporary folders, ending with the test whatever happens to it.
+//! Postfix, Exim and Dovecot from temporary folders, ending with the test whatever happens to it.
+
+mod dovecot;
+mod exim;
+pub mod pebble;
+pub mod street;
 
 use std::io::Read;
 use std::net::TcpStream;
@@ -9,6 +14,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+pub use self::dovecot::{Onward, dovecot, dovecot_with, imap};
 use crate::eventually;
 use crate::service::free_port;
 
@@ -17,8 +23,10 @@ const RECEIVE: &str = include_str!("../peers/postfix.receive.cf");
 const SEND: &str = include_str!("../peers/postfix.send.cf");
 const BENCH: &str = include_str!("../peers/postfix.bench.cf");
 const MASTER: &str = include_str!("../peers/postfix.master.cf");
-const DOVECOT: &str = include_str!("../peers/dovecot.conf");
-const NOBODY: u32 = 65_534;
+/// Of the buyers, the one whose mailbox is busy for ever: 450 at RCPT.
+pub const BUSY: usize = 4;
+/// The one whose mailbox is unknown behind a server that takes its mail, and reports it later.
+pub const GONE: usize = 5;
 /// Ends the daemon when our end of the pipe closes, so also when this process is killed.
 const GUARD: &str = r#"exec 3<&0; "$@" 3<&- & m=$!; (read _ <&3; kill $m) & w=$!; wait $m; r=$?; kill $w 2>/dev/null; exit $r"#;
 
@@ -27,6 +35,8 @@ pub struct Daemon {
     pub port: u16,
     /// A second port: LMTP of Dovecot.
     pub second: u16,
+    /// A third one: submission of Dovecot.
+    pub submission: u16,
     pub folder: TempDir,
     guard: Child,
 }
@@ -40,7 +50,20 @@ impl Drop for Daemon {
 
 impl Daemon {
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("mail.log")).unwrap_or_default()
+        // Postfix, Exim.
+        ["mail.log", "main.log"].iter().filter_map(|name| std::fs::read_to_string(self.folder.path().join(name)).ok()).collect()
+    }
+
+    /// Whether no mail waits in it (Postfix, Exim).
+    pub fn is_empty(&self) -> bool {
+        ["maildrop", "incoming", "active", "deferred", "hold", "input"]
+            .iter()
+            .all(|queue| holds_no_file(&self.folder.path().join("spool").join(queue)))
+    }
+
+    /// How many mails it is done with (Postfix, Exim).
+    pub fn handled(&self) -> usize {
+        self.log().lines().filter(|l| l.ends_with(": removed") || l.ends_with(" Completed")).count()
     }
 
     /// The daemon's own process (Postfix).
@@ -59,7 +82,44 @@ pub enum Role {
     Bench(u16),
 }
 
+/// Which mail server stands on the other side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Postfix,
+    Exim,
+}
+
+/// A server on `port` that takes mail for shop.test and buyer.test and gives it to Dovecot; what it writes itself goes to
+/// `onward`. With TLS on both ways, or on none.
+pub fn receiver(kind: Kind, port: u16, dove: &Daemon, onward: u16, tls: bool) -> Daemon {
+    match kind {
+        Kind::Postfix => {
+            let (offered, used) = if tls { ("may", "encrypt") } else { ("none", "none") };
+            let more =
+                format!("relayhost = [127.0.0.1]:{onward}\nsmtpd_tls_security_level = {offered}\nsmtp_tls_security_level = {used}\n");
+            postfix_at(port, "recv", &Role::Receive(dove.folder.path().join("run/lmtp")), &more)
+        }
+        Kind::Exim => exim::exim(&exim::Site { name: "recv", port, lmtp: Some(dove.second), onward, tls }),
+    }
+}
+
+/// A server on `port` that takes anything and relays it to `onward`, over TLS or in clear.
+pub fn sender(kind: Kind, port: u16, onward: u16, tls: bool) -> Daemon {
+    match kind {
+        Kind::Postfix => {
+            let more = format!("smtp_tls_security_level = {}\n", if tls { "encrypt" } else { "none" });
+            postfix_at(port, "send", &Role::Send(onward), &more)
+        }
+        Kind::Exim => exim::exim(&exim::Site { name: "send", port, lmtp: None, onward, tls }),
+    }
+}
+
 pub fn postfix(name: &str, role: Role) -> Daemon {
+    postfix_at(free_port(), name, &role, "")
+}
+
+/// With lines to add to its `main.cf`; the last of a name counts.
+fn postfix_at(port: u16, name: &str, role: &Role, more: &str) -> Daemon {
     let folder = folder("tpx");
     let dir = folder.path();
     for (path, mode, owner) in [
@@ -82,8 +142,7 @@ pub fn postfix(name: &str, role: Role) -> Daemon {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         command("chown", &[owner, &path.display().to_string()]);
     }
-    let port = free_port();
-    let (settings, relay, lmtp, processes) = match &role {
+    let (settings, relay, lmtp, processes) = match role {
         Role::Receive(socket) => (COMMON.replace("mynetworks = 127.0.0.0/8\n", "") + RECEIVE, 0, socket.display().to_string(), "-"),
         Role::Send(relay) => (COMMON.to_owned() + SEND, *relay, String::new(), "-"),
         Role::Bench(relay) => (COMMON.to_owned() + BENCH, *relay, String::new(), "200"),
@@ -94,12 +153,13 @@ pub fn postfix(name: &str, role: Role) -> Daemon {
             .replace("@PORT@", &port.to_string())
             .replace("@RELAY@", &relay.to_string())
             .replace("@LMTP@", &lmtp)
+            .replace("@BUSY@", &format!("buyer{BUSY}"))
             .replace("@SMTPD_MAX@", processes)
     };
     if matches!(role, Role::Receive(_)) {
         certificate(&dir.join("etc"), &format!("{name}.test"));
     }
-    for (file, text) in [("etc/main.cf", fill(&settings)), ("etc/master.cf", fill(MASTER))] {
+    for (file, text) in [("etc/main.cf", fill(&settings) + "\n" + more), ("etc/master.cf", fill(MASTER))] {
         let path = dir.join(file);
         std::fs::write(&path, text).unwrap();
         // Postfix sleeps until its main.cf is two seconds old.
@@ -107,40 +167,7 @@ pub fn postfix(name: &str, role: Role) -> Daemon {
     }
     let guard = spawn(&["/usr/lib/postfix/sbin/master", "-c", &dir.join("etc").display().to_string(), "-s"], dir);
     wait_for(port, "220 ");
-    Daemon { port, second: 0, folder, guard }
-}
-
-pub fn dovecot() -> Daemon {
-    let folder = folder("tpd");
-    let dir = folder.path();
-    for sub in ["run", "state", "mail"] {
-        let path = dir.join(sub);
-        std::fs::create_dir_all(&path).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    }
-    command("chown", &[&format!("{NOBODY}:{NOBODY}"), &dir.join("mail").display().to_string()]);
-    let (imap, lmtp) = (free_port(), free_port());
-    let text = DOVECOT
-        .replace("@DIR@", &dir.display().to_string())
-        .replace("@NAME@", "dove")
-        .replace("@IMAP@", &imap.to_string())
-        .replace("@LMTPPORT@", &lmtp.to_string());
-    let config = dir.join("dovecot.conf");
-    std::fs::write(&config, text).unwrap();
-    let guard = spawn(&["dovecot", "-F", "-c", &config.display().to_string()], dir);
-    wait_for(imap, "* OK");
-    wait_for(lmtp, "220 ");
-    Daemon { port: imap, second: lmtp, folder, guard }
-}
-
-/// What an IMAP client finds: a Python script over imaplib, its answer.
-pub fn imap(port: u16, user: &str, script: &str) -> String {
-    let program = format!(
-        "import imaplib\nc = imaplib.IMAP4('127.0.0.1', {port})\nc.login('{user}', 'secret')\nn = int(c.select('INBOX')[1][0])\n{script}"
-    );
-    let output = Command::new("/usr/bin/python3").args(["-c", &program]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    Daemon { port, second: 0, submission: 0, folder, guard }
 }
 
 /// A certificate of its own making for a name, as `key.pem` and `cert.pem` in the folder.
@@ -168,6 +195,11 @@ fn spawn(words: &[&str], dir: &Path) -> Child {
         .stderr(log)
         .spawn()
         .unwrap()
+}
+
+fn holds_no_file(folder: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(folder) else { return true };
+    entries.filter_map(Result::ok).all(|e| if e.path().is_dir() { holds_no_file(&e.path()) } else { e.path().metadata().is_err() })
 }
 
 fn command(program: &str, words: &[&str]) {

@@ -31,6 +31,10 @@ pub struct Setup {
     pub locale: String,
     /// Keys to add to `[smtp]`.
     pub smtp: String,
+    /// Keys to add to `[delivery]`.
+    pub delivery: String,
+    /// Keys to add to `[dns]`; `dns` must be given.
+    pub dns_more: String,
     /// Run under this command, for example strace.
     pub under: Vec<String>,
     /// Release build, for benchmarks.
@@ -75,7 +79,7 @@ impl Service {
     fn write_config(&self) {
         let s = &self.setup;
         let database = s.database.as_ref().map(|url| format!("[database]\nurl = \"{url}\"\n")).unwrap_or_default();
-        let dns = s.dns.map(|dns| format!("[dns]\nservers = [\"{dns}\"]\n")).unwrap_or_default();
+        let dns = s.dns.map(|dns| format!("[dns]\nservers = [\"{dns}\"]\n{}\n", s.dns_more)).unwrap_or_default();
         let route = if s.route.is_empty() { "mx" } else { &s.route };
         let mx_port = if s.mx_port == 0 { 25 } else { s.mx_port };
         let data = s.data_dir.clone().unwrap_or_else(|| PathBuf::from("data"));
@@ -85,10 +89,13 @@ impl Service {
             std::fs::write(self.folder.path().join("rules.toml"), &s.rules).unwrap();
         }
         let (smtp, web) = (self.smtp, self.web);
+        // All of a test's mail comes from one client.
+        let rate = if s.smtp.contains("messages_per_minute") { "" } else { "messages_per_minute = 1000000\n" };
         let text = format!(
-            "data_dir = \"{}\"\n{database}[smtp]\nlisten = [\"{smtp}\"]\nhostname = \"mx.{DOMAIN}\"\nsessions_per_client = 500\n{}\n[web]\nlisten = \"{web}\"\npublic_url = \"http://{web}\"\n[delivery]\nroute = \"{route}\"\nport = {mx_port}\n{dns}[[dkim]]\ndomain = \"{DOMAIN}\"\nselector = \"tp1\"\nkey = \"dkim.pem\"\n[[marketplace]]\nid = \"{MARKETPLACE}\"\nname = \"Plaza\"\ndomain = \"{DOMAIN}\"\nlocale = \"{locale}\"\npostmaster = \"boss@office.test\"\n{rules}{}",
+            "data_dir = \"{}\"\n{database}[smtp]\nlisten = [\"{smtp}\"]\nhostname = \"mx.{DOMAIN}\"\nsessions_per_client = 500\n{rate}{}\n[web]\nlisten = \"{web}\"\npublic_url = \"http://{web}\"\n[delivery]\nroute = \"{route}\"\nport = {mx_port}\n{}\n{dns}[[dkim]]\ndomain = \"{DOMAIN}\"\nselector = \"tp1\"\nkey = \"dkim.pem\"\n[[marketplace]]\nid = \"{MARKETPLACE}\"\nname = \"Plaza\"\ndomain = \"{DOMAIN}\"\nlocale = \"{locale}\"\npostmaster = \"boss@office.test\"\n{rules}{}",
             data.display(),
             s.smtp,
+            s.delivery,
             s.more
         );
         std::fs::write(self.config(), text).unwrap();

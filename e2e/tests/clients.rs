@@ -308,11 +308,11 @@ fn postmaster_and_mail_systems() {
     );
     assert!(e.is_accepted(), "{}", e.text);
     world.nth("boss@office.test", 1);
-    // A bounce comes back to the reverse-path that we gave, is noted, and reaches nobody.
+    // What a mail system writes to the reverse-path that we gave is noted, and reaches nobody.
     world.send(service.smtp, &pair.buyer, &[&pair.seller_alias], message(&pair.buyer, &pair.seller_alias, "q", "x").as_bytes());
     let verp = world.nth(&pair.seller, 1).reverse_path;
     assert!(verp.starts_with("b-") && verp.ends_with("@market.test"), "{verp}");
-    let bounce = b"From: MAILER-DAEMON@shop.test\r\nSubject: failure\r\n\r\nseller1@shop.test is unknown\r\n";
+    let bounce = b"From: MAILER-DAEMON@shop.test\r\nSubject: Weekly figures\r\n\r\nAll is well here.\r\n";
     assert!(world.send(service.smtp, "", &[&verp], bounce).is_accepted());
     let forged = verp.replace("b-0", "b-1");
     assert_eq!(world.send(service.smtp, "", &[&forged], bounce).code, 550, "a wrong MAC is an unknown address");
@@ -341,7 +341,7 @@ fn the_next_hop_that_defers_refuses_or_breaks_off() {
     state(&pairs[2], "deferred");
     // The writer is told in our words; the remote's words and address go nowhere (P01).
     let notice = said(&world.nth(&pairs[1].buyer, 1));
-    assert!(notice.contains("não está aceitando") && !notice.contains("seller3"), "{notice}");
+    assert!(notice.contains("caixa de correio da outra parte não existe") && !notice.contains("seller3"), "{notice}");
     assert_log_is_clean(&service.log(), &["is unknown here", "is busy"]);
 }
 

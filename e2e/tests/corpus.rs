@@ -34,7 +34,7 @@ fn run(cases: Vec<(String, Vec<u8>)>, at_least: usize) {
     let service = Service::start(Setup { route: world.route(), dns: Some(world.dns), rules, ..Setup::default() });
     // One pair a direction: else the other side's own ids would be known to be its own.
     let (by_buyer, by_seller) = (service.put_pair(1), service.put_pair(2));
-    let mut delivered = 0;
+    let (mut delivered, mut noted) = (0, 0);
     let mut refused = Vec::new();
     let mut told: BTreeMap<String, usize> = BTreeMap::new();
     for (name, octets) in &cases {
@@ -60,12 +60,18 @@ fn run(cases: Vec<(String, Vec<u8>)>, at_least: usize) {
                 *told.entry(remedy).or_default() += 1;
                 continue;
             }
+            if decision["outcome"] == "note" {
+                // Of what machines send one passes in a week; these still read like one.
+                assert!(mail::automatic::is_automatic(&Fields::read(&prepared).0), "{name}: {decision}");
+                noted += 1;
+                continue;
+            }
             let got = world.nth(to, before + 1);
             check(name, &got, &Secrets::of(&prepared, from), pair, to);
             delivered += 1;
         }
     }
-    println!("{} messages both ways: {delivered} delivered, {} refused, by the rules {told:?}", cases.len(), refused.len());
+    println!("{} messages both ways: {delivered} delivered, {noted} noted, {} refused, by the rules {told:?}", cases.len(), refused.len());
     refused.iter().step_by(2).for_each(|r| println!("  refused {r}"));
     assert!(delivered >= at_least, "only {delivered} were delivered");
     assert_log_is_clean(&service.log(), &["buyer1", "seller2"]);
@@ -181,6 +187,9 @@ fn check(name: &str, got: &StoredMail, secrets: &Secrets, pair: &Pair, to: &str)
         }
     }
     let allowed = [
+        "auto-submitted",
+        "list-unsubscribe",
+        "list-unsubscribe-post",
         "dkim-signature",
         "received",
         "from",

@@ -32,7 +32,10 @@ fn shop_cannot_lift_the_buyers_choice() {
         let id = s.mail(&pair.seller, &pair.buyer_alias, "Oferta", "Unas palabras.");
         assert_eq!(s.service.decision(&id)["remedy"], "remedy_opt_out");
         // Another body than the form's is no choice.
-        assert_eq!((s.press(choice, ""), s.press(choice, "List-Unsubscribe=One-Click")), (503, 503));
+        for other in ["", "foo=1", "save=stop", "List-Unsubscribe=One-Click"] {
+            let answer = s.service.page("POST", choice, other);
+            assert!(answer.status == 400 && answer.body.contains("nada foi alterado"), "{other:?}: {} {}", answer.status, answer.body);
+        }
         assert_eq!(s.service.put("/buyers/b1", &json!({}))["opted_out"], true);
         // The buyer lifts it, with the same link.
         assert_eq!(s.press(choice, "save=1"), 200);
@@ -40,6 +43,44 @@ fn shop_cannot_lift_the_buyers_choice() {
         let id = s.mail(&pair.seller, &pair.buyer_alias, "Oferta", "Unas palabras.");
         assert_eq!(s.outcome(&id), "relay");
         s.world.nth(&pair.buyer, 2);
+    });
+}
+
+#[test]
+fn the_unsubscribe_link_asks_in_a_browser_stops_and_leads_back() {
+    on_both(|database| {
+        let s = Scene::plain(database);
+        let pair = s.pair(1, "es");
+        s.mail(&pair.seller, &pair.buyer_alias, "Oferta", "Unas palabras.");
+        let field = header(&s.world.nth(&pair.buyer, 1), "List-Unsubscribe");
+        let link = s.service.links(field.trim_matches(['<', '>'])).swap_remove(0);
+        let opted_out = || s.service.put("/buyers/b1", &json!({}))["opted_out"] == true;
+        let body = |method: &str, form: &str| {
+            let answer = s.service.page(method, &link, form);
+            assert_eq!(answer.status, 200, "{method} {form}: {}", answer.body);
+            answer.body
+        };
+        let (stop, choices) = ("name=\"save\" value=\"stop\"", "name=\"opted_out\" value=\"on\"");
+        let asked = body("GET", "");
+        assert!(asked.contains(stop) && !asked.contains(choices) && asked.contains("<header>Plaza</header>"), "{asked}");
+        let foreign = s.service.page("POST", &link, "foo=1");
+        assert!(foreign.status == 400 && foreign.body.contains("nada foi alterado"), "{} {}", foreign.status, foreign.body);
+        assert!(!opted_out());
+
+        // Pressed twice, it stays stopped.
+        for _ in 0..2 {
+            let done = body("POST", "save=stop");
+            assert!(done.contains("Pronto.") && done.contains("<a href=\"\">") && !done.contains("<form"), "{done}");
+            assert!(opted_out());
+        }
+        let now = body("GET", "");
+        assert!(now.contains(&format!("{choices} checked")) && !now.contains(stop), "{now}");
+        assert!(opted_out());
+        let kept = body("POST", "save=1&opted_out=on");
+        assert!(opted_out() && kept.contains("não podem mais enviar mensagens"), "{kept}");
+        let lifted = body("POST", "save=1");
+        assert!(!opted_out() && lifted.contains("Os vendedores podem enviar mensagens a você"), "{lifted}");
+        assert!(body("GET", "").contains(stop));
     });
 }
 
@@ -290,12 +331,12 @@ fn no_response_and_report_by_link() {
     on_both(|database| {
         let mut s = Scene::plain(database);
         let cases = [
-            ("en", "No response needed: ", "Report this message: "),
-            ("es", "No necesita respuesta: ", "Denunciar este mensaje: "),
-            ("pt-BR", "Não precisa de resposta: ", "Denunciar esta mensagem: "),
+            ("en", "No response needed: ", "Report this message: ", ["marked as needing no response on", "was reported on"]),
+            ("es", "No necesita respuesta: ", "Denunciar este mensaje: ", ["como que no necesita respuesta", "se denunció el"]),
+            ("pt-BR", "Não precisa de resposta: ", "Denunciar esta mensagem: ", ["foi marcada em", "foi denunciada em"]),
         ];
         let mut last = String::new();
-        for (n, (locale, no_response, report)) in (1..).zip(cases) {
+        for (n, (locale, no_response, report, done)) in (1..).zip(cases) {
             let pair = s.pair(n, locale);
             // The link behind these words in the nth mail of the seller.
             let link = |nth: usize, words: &str| {
@@ -303,19 +344,34 @@ fn no_response_and_report_by_link() {
                 let behind = text.split_once(words).unwrap_or_else(|| panic!("no {words:?} in {text}")).1;
                 s.service.links(behind).swap_remove(0)
             };
+            // Opened again, the link says what was done, and asks nothing.
+            let assert_done = |link: &str, words: &str| {
+                let body = s.service.page("GET", link, "").body;
+                assert!(body.contains(words) && !body.contains("<form"), "{body}");
+            };
             let settled = s.mail(&pair.buyer, &pair.seller_alias, "Gracias", "Unas palabras.");
             let no_response = link(1, no_response);
+            assert_eq!(s.press(&no_response, "foo=1"), 400);
+            assert_eq!(s.standing(n, &settled), "pending");
+            let asked = s.service.page("GET", &no_response, "").body;
+            assert!(
+                asked.contains("<form") && asked.contains("Ana") && !asked.contains(&pair.buyer),
+                "who wrote, without the address: {asked}"
+            );
             assert_eq!((s.press(&no_response, ""), s.press(&no_response, "")), (200, 200), "twice is harmless");
             assert_eq!(s.standing(n, &settled), "no_response_needed");
+            assert_done(&no_response, done[0]);
             let conversations = s.service.get(&format!("/pairs/{}/conversations", pair.id));
             assert_eq!(conversations["items"][0]["response_needed"], false);
 
             let reported = s.mail(&pair.buyer, &pair.seller_alias, "Publicidad", "Unas palabras.");
             let report = link(2, report);
             assert_eq!((s.press(&report, ""), s.press(&report, "reason=dislike")), (422, 422), "a report needs a reason");
+            assert_eq!(s.press(&report, "foo=1"), 400);
             assert_eq!(s.standing(n, &reported), "pending");
             assert_eq!((s.press(&report, "reason=spam"), s.press(&report, "reason=fraud")), (200, 200), "the first one stands");
             assert_eq!(s.standing(n, &reported), "reported");
+            assert_done(&report, done[1]);
 
             // The buyer's own link, below the seller's mail.
             s.mail(&pair.seller, &pair.buyer_alias, "Oferta", "Unas palabras.");

@@ -44,7 +44,7 @@ fn configuration_faults_name_file_line_and_remedy() {
     // A port in use and a missing key are told at start.
     let _taken = std::net::TcpListener::bind(service.smtp).unwrap();
     let (_, error, code) = service.command(&["serve"]);
-    assert!(code == 1 && error.contains("[smtp] listen") && error.contains("another program"), "{error}");
+    assert!(code == 1 && error.contains("[smtp]") && error.contains("another program"), "{error}");
     std::fs::remove_file(data_file(&service, "storage.key")).unwrap();
     let (_, error, code) = service.command(&["serve"]);
     assert!(code == 1 && error.contains("restore the key from your backup"), "{error}");

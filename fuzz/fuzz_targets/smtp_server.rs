@@ -13,6 +13,8 @@ fn run(pieces: &[&[u8]]) -> (Vec<u8>, usize) {
         loop {
             match session.step() {
                 Step::Read => break,
+                Step::Transaction => session.answer_transaction(Reply::new(250, "2.1.0", "ok")),
+                Step::Authenticate(_) => session.answer_authentication(Reply::new(535, "5.7.8", "no")),
                 Step::Recipient(_) => session.answer_recipient(Reply::new(250, "2.1.5", "ok")),
                 Step::Message(_) => {
                     messages += 1;

@@ -4,6 +4,7 @@
 
 mod packages;
 mod tidy;
+mod unpacked;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
 /// Everything: packages, tidy, then all tests of the workspace.
 fn test(rest: &[&str]) -> anyhow::Result<()> {
     packages::ensure()?;
+    unpacked::ensure(&root())?;
     tidy::run(&root())?;
     // The end-to-end tests start the program itself; built together with the tests, so that nothing is built twice.
     cargo(&["build", "--workspace", "--all-targets"])?;
@@ -75,7 +77,7 @@ fn bench(rest: &[&str]) -> anyhow::Result<()> {
 }
 
 /// Every fuzz target.
-const FUZZ: [&str; 10] = ["smtp_server", "smtp_client", "message", "html", "address", "scrub", "picture", "docx", "doc", "pdf"];
+const FUZZ: [&str; 11] = ["smtp_server", "smtp_client", "message", "html", "address", "scrub", "picture", "docx", "doc", "pdf", "report"];
 
 fn fuzz(rest: &[&str]) -> anyhow::Result<()> {
     let targets = if rest.is_empty() { FUZZ.to_vec() } else { rest.to_vec() };

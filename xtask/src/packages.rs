@@ -6,11 +6,14 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 
 /// A file that shows that a package is there, and its name.
-const NEEDED: [(&str, &str); 20] = [
+const NEEDED: [(&str, &str); 23] = [
     ("/usr/lib/postfix/sbin/master", "postfix"),
     ("/usr/sbin/dovecot", "dovecot-core"),
     ("/usr/lib/dovecot/imap", "dovecot-imapd"),
     ("/usr/lib/dovecot/lmtp", "dovecot-lmtpd"),
+    ("/usr/lib/dovecot/submission", "dovecot-submissiond"),
+    ("/usr/lib/dovecot/modules/lib90_sieve_plugin.so", "dovecot-sieve"),
+    ("/usr/bin/pebble", "pebble"),
     ("/usr/bin/swaks", "swaks"),
     ("Net::SSLeay", "libnet-ssleay-perl"),
     ("/usr/bin/python3", "python3"),

@@ -23,7 +23,11 @@ impl FromRequestParts<ApiState> for Caller {
             return Err(Problem::unauthorized());
         }
         let scope = authenticate_token(state.ctx.store.as_ref(), token.trim()).await?;
-        scope.map(Self).ok_or_else(Problem::unauthorized)
+        match scope {
+            Some(TokenScope::Submission(_)) => Err(Problem::forbidden("this token sends mail only; make one of scope seller:ID")),
+            Some(scope) => Ok(Self(scope)),
+            None => Err(Problem::unauthorized()),
+        }
     }
 }
 
@@ -32,7 +36,7 @@ impl Caller {
     pub(crate) fn require_operator(&self) -> Result<(), Problem> {
         match self.0 {
             TokenScope::Operator => Ok(()),
-            TokenScope::Seller(_) => Err(Problem::forbidden("this call needs a token of scope operator")),
+            TokenScope::Seller(_) | TokenScope::Submission(_) => Err(Problem::forbidden("this call needs a token of scope operator")),
         }
     }
 
@@ -40,7 +44,7 @@ impl Caller {
     pub(crate) fn may_see(&self, seller: SellerId) -> bool {
         match self.0 {
             TokenScope::Operator => true,
-            TokenScope::Seller(own) => own == seller,
+            TokenScope::Seller(own) | TokenScope::Submission(own) => own == seller,
         }
     }
 
@@ -53,7 +57,7 @@ impl Caller {
     pub(crate) fn name(&self) -> String {
         match self.0 {
             TokenScope::Operator => "operator".to_owned(),
-            TokenScope::Seller(id) => id.to_string(),
+            TokenScope::Seller(id) | TokenScope::Submission(id) => id.to_string(),
         }
     }
 
@@ -61,7 +65,7 @@ impl Caller {
     pub(crate) fn seller(&self) -> Option<SellerId> {
         match self.0 {
             TokenScope::Operator => None,
-            TokenScope::Seller(id) => Some(id),
+            TokenScope::Seller(id) | TokenScope::Submission(id) => Some(id),
         }
     }
 }

@@ -2,11 +2,15 @@
 
 use std::net::IpAddr;
 
-use hickory_resolver::TokioResolver;
-use hickory_resolver::proto::rr::RData;
+use domain::Random;
+use hickory_resolver::proto::rr::{RData, RecordType};
 
-/// Most hosts tried for one delivery.
+use crate::dns::{Addresses, Answer, Dns, plain};
+
+/// Hosts of one domain that are tried for one delivery.
 const MAX_HOSTS: usize = 5;
+/// Addresses of one host that are tried (RFC 5321, section 5.1: at least two); one of each kind where there are both.
+pub(crate) const MAX_ADDRESSES: usize = 2;
 
 /// How mail leaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,17 +26,11 @@ pub enum Route {
         host: String,
         /// Its port.
         port: u16,
-        /// User and password, sent over TLS only.
+        /// User and password, sent over TLS with a valid certificate only.
         credentials: Option<(String, String)>,
+        /// TLS from the first octet on (RFC 8314, section 3.3) and not by STARTTLS.
+        implicit_tls: bool,
     },
-}
-
-/// A host to try.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Host {
-    pub(crate) name: String,
-    pub(crate) address: IpAddr,
-    pub(crate) port: u16,
 }
 
 /// Why there is no host.
@@ -44,73 +42,133 @@ pub(crate) enum NoHost {
     NotNow,
 }
 
+/// The hosts of a domain.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Exchangers {
+    /// Their names, best first.
+    pub(crate) names: Vec<String>,
+    /// Whether that they are the domain's is authentic.
+    pub(crate) is_authentic: bool,
+}
+
+/// The address of a domain literal, `[192.0.2.1]` or `[IPv6:2001:db8::1]`.
+pub(crate) fn literal(domain: &str) -> Option<IpAddr> {
+    let inner = domain.strip_prefix('[')?.strip_suffix(']')?;
+    inner.trim_start_matches("ipv6:").parse().ok()
+}
+
 /// The hosts for a domain, best first.
-pub(crate) async fn hosts(resolver: &TokioResolver, route: &Route, domain: &str, our_hostname: &str) -> Result<Vec<Host>, NoHost> {
-    match route {
-        Route::Smtp { host, port, .. } => addresses(resolver, host, *port).await,
-        Route::Mx { port } => {
-            let literal = domain.strip_prefix('[').and_then(|d| d.strip_suffix(']'));
-            if let Some(address) = literal.and_then(|l| l.trim_start_matches("ipv6:").parse().ok()) {
-                return Ok(vec![Host { name: domain.to_owned(), address, port: *port }]);
-            }
-            let mut found = Vec::new();
-            let mut last = NoHost::Never("5.4.4");
-            for name in exchangers(resolver, domain, our_hostname).await? {
-                match addresses(resolver, &name, *port).await {
-                    Ok(hosts) => found.extend(hosts),
-                    Err(none) => last = none,
-                }
-            }
-            found.truncate(MAX_HOSTS);
-            if found.is_empty() { Err(last) } else { Ok(found) }
+pub(crate) async fn exchangers(dns: &Dns, domain: &str, our_hostname: &str, random: &dyn Random) -> Result<Exchangers, NoHost> {
+    match dns.ask(domain, RecordType::MX).await {
+        Answer::Found { data, is_authentic, .. } => {
+            let records = data.iter().filter_map(|data| match data {
+                RData::MX(mx) => Some((mx.preference, plain(&mx.exchange))),
+                _ => None,
+            });
+            Ok(Exchangers { names: in_order(records.collect(), our_hostname, random)?, is_authentic })
         }
+        // RFC 5321, section 5.1: without an MX the domain itself is the host.
+        Answer::Nothing { name_exists: true, is_authentic } => Ok(Exchangers { names: vec![domain.to_owned()], is_authentic }),
+        Answer::Nothing { name_exists: false, .. } => Err(NoHost::Never("5.1.2")),
+        Answer::Failed => Err(NoHost::NotNow),
     }
 }
 
-async fn exchangers(resolver: &TokioResolver, domain: &str, our_hostname: &str) -> Result<Vec<String>, NoHost> {
-    let lookup = match resolver.mx_lookup(format!("{domain}.")).await {
-        Ok(lookup) => lookup,
-        // RFC 5321, section 5.1: without an MX the domain itself is the host.
-        Err(error) if error.is_no_records_found() && !error.is_nx_domain() => return Ok(vec![domain.to_owned()]),
-        Err(error) if error.is_nx_domain() => return Err(NoHost::Never("5.1.2")),
-        Err(_) => return Err(NoHost::NotNow),
-    };
-    let mut exchangers: Vec<(u16, String)> = lookup
-        .answers()
-        .iter()
-        .filter_map(|record| match &record.data {
-            RData::MX(mx) => Some((mx.preference, mx.exchange.to_utf8().trim_end_matches('.').to_ascii_lowercase())),
-            _ => None,
-        })
-        .collect();
-    if exchangers.is_empty() {
-        return Ok(vec![domain.to_owned()]);
-    }
-    exchangers.sort();
+fn in_order(mut records: Vec<(u16, String)>, our_hostname: &str, random: &dyn Random) -> Result<Vec<String>, NoHost> {
     // RFC 7505: a lone "." takes no mail.
-    if exchangers.iter().all(|(_, name)| name.is_empty()) {
+    if records.iter().all(|(_, name)| name.is_empty()) {
         return Err(NoHost::Never("5.1.10"));
     }
+    records.retain(|(_, name)| !name.is_empty());
     // RFC 5321, section 5.1: only hosts preferred to ourselves, else mail goes round.
-    if let Some(ours) = exchangers.iter().position(|(_, name)| name == our_hostname) {
-        exchangers.truncate(ours);
-        if exchangers.is_empty() {
-            return Err(NoHost::Never("5.4.6"));
-        }
+    let ours = records.iter().filter(|(_, name)| name.eq_ignore_ascii_case(our_hostname)).map(|(preference, _)| *preference).min();
+    if let Some(ours) = ours {
+        records.retain(|(preference, _)| *preference < ours);
     }
-    Ok(exchangers.into_iter().map(|(_, name)| name).filter(|name| !name.is_empty()).collect())
+    if records.is_empty() {
+        return Err(NoHost::Never("5.4.6"));
+    }
+    // Hosts of the same preference share the load: each time another order.
+    records.sort_by_cached_key(|(preference, _)| {
+        let mut chance = [0; 4];
+        random.fill(&mut chance);
+        (*preference, chance)
+    });
+    Ok(records.into_iter().map(|(_, name)| name).take(MAX_HOSTS).collect())
 }
 
-async fn addresses(resolver: &TokioResolver, name: &str, port: u16) -> Result<Vec<Host>, NoHost> {
+/// The addresses of a host.
+pub(crate) async fn addresses(dns: &Dns, name: &str) -> Result<Addresses, NoHost> {
+    let known = |address| Addresses { found: vec![address], is_failed: false, is_authentic: false, canonical: name.to_owned() };
     if let Ok(address) = name.parse() {
-        return Ok(vec![Host { name: name.to_owned(), address, port }]);
+        return Ok(known(address));
     }
     if name == "localhost" {
-        return Ok(vec![Host { name: name.to_owned(), address: IpAddr::from([127, 0, 0, 1]), port }]);
+        return Ok(known(IpAddr::from([127, 0, 0, 1])));
     }
-    match resolver.lookup_ip(format!("{name}.")).await {
-        Ok(found) => Ok(found.iter().take(MAX_HOSTS).map(|address| Host { name: name.to_owned(), address, port }).collect()),
-        Err(error) if error.is_no_records_found() => Err(NoHost::Never("5.4.4")),
-        Err(_) => Err(NoHost::NotNow),
+    let addresses = dns.addresses(name).await;
+    match (addresses.is_failed, addresses.found.is_empty()) {
+        (true, _) => Err(NoHost::NotNow),
+        (false, true) => Err(NoHost::Never("5.4.4")),
+        (false, false) => Ok(addresses),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    use super::*;
+
+    /// Counts, so that each draw is larger than the last.
+    #[derive(Default)]
+    struct Counting(AtomicU8);
+
+    impl Random for Counting {
+        fn fill(&self, octets: &mut [u8]) {
+            octets.fill(self.0.fetch_add(1, Ordering::Relaxed));
+        }
+    }
+
+    /// Draws downwards.
+    struct Backwards(Counting);
+
+    impl Random for Backwards {
+        fn fill(&self, octets: &mut [u8]) {
+            self.0.fill(octets);
+            octets.iter_mut().for_each(|octet| *octet = !*octet);
+        }
+    }
+
+    fn order(records: &[(u16, &str)], random: &dyn Random) -> Result<Vec<String>, NoHost> {
+        in_order(records.iter().map(|(preference, name)| (*preference, (*name).to_owned())).collect(), "us.test", random)
+    }
+
+    #[test]
+    fn hosts_of_one_preference_take_turns_and_the_others_do_not() {
+        let records = [(20, "c.test"), (10, "a.test"), (10, "b.test")];
+        assert_eq!(order(&records, &Counting::default()).unwrap(), ["a.test", "b.test", "c.test"]);
+        assert_eq!(order(&records, &Backwards(Counting::default())).unwrap(), ["b.test", "a.test", "c.test"]);
+    }
+
+    #[test]
+    fn mail_goes_only_to_hosts_preferred_to_ourselves() {
+        let random = Counting::default();
+        assert_eq!(order(&[(10, "a.test"), (20, "us.test"), (20, "b.test"), (30, "c.test")], &random).unwrap(), ["a.test"]);
+        assert_eq!(order(&[(10, "us.test"), (10, "a.test")], &random), Err(NoHost::Never("5.4.6")));
+    }
+
+    #[test]
+    fn a_null_mx_takes_no_mail() {
+        let random = Counting::default();
+        assert_eq!(order(&[(0, "")], &random), Err(NoHost::Never("5.1.10")));
+        assert_eq!(order(&[(0, ""), (10, "a.test")], &random).unwrap(), ["a.test"]);
+    }
+
+    #[test]
+    fn literals_are_addresses() {
+        assert_eq!(literal("[192.0.2.1]"), Some(IpAddr::from([192, 0, 2, 1])));
+        assert!(literal("[ipv6:2001:db8::1]").is_some_and(|address| address.is_ipv6()));
+        assert!(literal("192.0.2.1").is_none() && literal("[x]").is_none());
     }
 }

@@ -9,6 +9,13 @@ use crate::world::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Day(pub i32);
 
+impl std::fmt::Display for Day {
+    /// `2026-11-23`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:04}-{:02}-{:02}", self.0 / 10_000, self.0 / 100 % 100, self.0 % 100)
+    }
+}
+
 /// The calendar of one marketplace.
 #[derive(Debug, Clone)]
 pub struct Calendar {

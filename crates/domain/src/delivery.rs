@@ -19,6 +19,12 @@ const WAITS: [Duration; 8] = [
     Duration::from_secs(6 * 3600),
 ];
 
+/// The latest instant at which anything can be due: what is due later was deferred by a clock that was ahead.
+#[must_use]
+pub fn latest_due(now: Timestamp) -> Timestamp {
+    now.after(WAITS[WAITS.len() - 1] * 2)
+}
+
 /// Where a delivery is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeliveryState {
@@ -89,6 +95,35 @@ pub struct Delivery {
     pub lease: Option<Lease>,
     /// Enhanced status code of the last attempt (RFC 3463).
     pub last_status: Option<String>,
+}
+
+/// How the connection was protected on which a message left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsState {
+    /// Not at all.
+    Clear,
+    /// Encrypted, whoever answered (RFC 7435).
+    Encrypted,
+    /// Encrypted, with a certificate that the settings ask for.
+    Verified,
+    /// Encrypted as the recipient's MTA-STS policy says (RFC 8461).
+    MtaSts,
+    /// Encrypted as the recipient's TLSA records say (RFC 7672).
+    Dane,
+}
+
+impl TlsState {
+    /// The word in records and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Clear => "clear",
+            Self::Encrypted => "encrypted",
+            Self::Verified => "verified",
+            Self::MtaSts => "mta_sts",
+            Self::Dane => "dane",
+        }
+    }
 }
 
 /// How one attempt ended.

@@ -4,6 +4,7 @@
 
 pub mod alias;
 pub mod calendar;
+pub mod carriers;
 pub mod conversation;
 pub mod delivery;
 pub mod figures;

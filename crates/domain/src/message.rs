@@ -15,6 +15,8 @@ pub enum Author {
     Party(Role),
     /// A seller who is no party of this pair (B1).
     ForeignSeller,
+    /// A carrier that has a parcel of this pair on its way.
+    Carrier,
     /// Anyone else.
     Stranger,
     /// A mail system: null reverse-path or a VERP address.
@@ -30,6 +32,7 @@ impl Author {
         match self {
             Self::Party(role) => role.as_str(),
             Self::ForeignSeller => "foreign_seller",
+            Self::Carrier => "carrier",
             Self::Stranger => "stranger",
             Self::MailSystem => "mail_system",
             Self::Tradepost => "tradepost",
@@ -39,9 +42,9 @@ impl Author {
     /// Reads the word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Party(Role::Buyer), Self::Party(Role::Seller), Self::ForeignSeller, Self::Stranger, Self::MailSystem, Self::Tradepost]
-            .into_iter()
-            .find(|a| a.as_str() == word)
+        let parties = [Self::Party(Role::Buyer), Self::Party(Role::Seller)];
+        let others = [Self::ForeignSeller, Self::Carrier, Self::Stranger, Self::MailSystem, Self::Tradepost];
+        parties.into_iter().chain(others).find(|a| a.as_str() == word)
     }
 }
 

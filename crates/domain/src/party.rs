@@ -36,6 +36,8 @@ pub struct Seller {
     pub updated_at: Option<Timestamp>,
     /// Counts changes of this row.
     pub version: i64,
+    /// Since when the customer-service address is given up, because it refused too often (H6).
+    pub undeliverable_at: Option<Timestamp>,
 }
 
 impl Seller {
@@ -114,6 +116,8 @@ pub struct Buyer {
     pub updated_at: Option<Timestamp>,
     /// Counts changes of this row.
     pub version: i64,
+    /// Since when the address is given up, because it refused too often (H6).
+    pub undeliverable_at: Option<Timestamp>,
 }
 
 impl Buyer {

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::address::Mailbox;
+use crate::compose_report::{self, DeliveryReport};
 use crate::message_id::MessageId;
 
 /// Longest line that we write in a body or a header where folding allows (RFC 5322, section 2.1.1).
@@ -65,6 +66,10 @@ pub struct Outgoing {
     pub html: Option<String>,
     /// Files.
     pub files: Vec<File>,
+    /// What became of the reader's own message, for machines (RFC 3464).
+    pub report: Option<DeliveryReport>,
+    /// Address at which one POST ends mail of this kind (RFC 8058).
+    pub unsubscribe: Option<String>,
     /// 16 random octets from which boundaries are made.
     pub boundary_seed: [u8; 16],
     /// Language of the content for the `lang` attribute.
@@ -79,7 +84,11 @@ pub fn compose(message: &Outgoing) -> Vec<u8> {
     // RFC 2387: pictures that stand in the HTML are related to it; other files stand beside the message.
     let (inline, beside): (Vec<&File>, Vec<&File>) = message.files.iter().partition(|f| f.content_id.is_some());
     let body = multipart("related", &boundary(message, "r"), alternative(message), &inline);
-    out.push_str(&multipart("mixed", &boundary(message, "m"), body, &beside));
+    let body = multipart("mixed", &boundary(message, "m"), body, &beside);
+    out.push_str(&match &message.report {
+        Some(report) => reported(&boundary(message, "d"), &body, report),
+        None => body,
+    });
     out.into_bytes()
 }
 
@@ -92,6 +101,18 @@ fn multipart(subtype: &str, boundary: &str, body: String, files: &[&File]) -> St
     let mut out = format!("Content-Type: multipart/{subtype}; boundary=\"{boundary}\"{root}\r\n\r\n--{boundary}\r\n{body}\r\n");
     for file in files {
         out.push_str(&format!("--{boundary}\r\n{}\r\n", file_part(file)));
+    }
+    out.push_str(&format!("--{boundary}--\r\n"));
+    out
+}
+
+/// RFC 6522: the words for a person first, then the two parts for machines.
+fn reported(boundary: &str, words: &str, report: &DeliveryReport) -> String {
+    let mut out = format!(
+        "Content-Type: multipart/report; report-type=delivery-status;\r\n boundary=\"{boundary}\"\r\n\r\n--{boundary}\r\n{words}\r\n"
+    );
+    for part in compose_report::parts(report) {
+        out.push_str(&format!("--{boundary}\r\n{part}\r\n"));
     }
     out.push_str(&format!("--{boundary}--\r\n"));
     out
@@ -118,6 +139,11 @@ fn write_header(out: &mut String, m: &Outgoing) {
     }
     if let Some(value) = m.auto_submitted {
         field("Auto-Submitted", value);
+    }
+    if let Some(address) = &m.unsubscribe {
+        // RFC 8058, section 3.1: both fields, and the signature covers them.
+        field("List-Unsubscribe", &format!("<{address}>"));
+        field("List-Unsubscribe-Post", "List-Unsubscribe=One-Click");
     }
     field("X-Tradepost-Hops", &m.hops.to_string());
     field("MIME-Version", "1.0");
@@ -182,7 +208,7 @@ fn encode_text(text: &str) -> String {
     }
 }
 
-fn base64_lines(bytes: &[u8]) -> String {
+pub(crate) fn base64_lines(bytes: &[u8]) -> String {
     let encoded = STANDARD.encode(bytes);
     let mut out = String::with_capacity(encoded.len() + encoded.len() / LINE * 2 + 2);
     for line in encoded.as_bytes().chunks(LINE) {
@@ -250,7 +276,7 @@ pub fn encode_words(text: &str) -> String {
 }
 
 /// Writes one field, folded at spaces (RFC 5322, section 2.2.3).
-fn fold_into(out: &mut String, name: &str, value: &str) {
+pub(crate) fn fold_into(out: &mut String, name: &str, value: &str) {
     out.push_str(name);
     out.push(':');
     let mut column = name.len() + 1;
@@ -291,6 +317,8 @@ mod tests {
             text: text.into(),
             html: html.map(str::to_owned),
             files: vec![],
+            report: None,
+            unsubscribe: None,
             boundary_seed: [7; 16],
             language: "es".into(),
         }

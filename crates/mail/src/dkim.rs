@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::address::Domain;
 
 /// Fields that are signed where present, in this order.
-const SIGNED: [&str; 13] = [
+const SIGNED: [&str; 14] = [
     "From",
     "To",
     "Reply-To",
@@ -26,6 +26,7 @@ const SIGNED: [&str; 13] = [
     "Content-Type",
     "Content-Transfer-Encoding",
     "List-Unsubscribe",
+    "List-Unsubscribe-Post",
 ];
 
 /// Why a private key cannot sign.

@@ -6,11 +6,13 @@
 pub mod address;
 pub mod automatic;
 pub mod compose;
+pub mod compose_report;
 pub mod dkim;
 pub mod html;
 pub mod message_id;
 pub mod mime;
 pub mod quoting;
+pub mod report;
 pub mod scrub;
 pub mod smtp;
 

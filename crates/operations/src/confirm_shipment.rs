@@ -166,6 +166,7 @@ async fn notice(
         in_reply_to: None,
         // Nobody's vacation note answers it.
         auto_submitted: "auto-generated",
+        report: None,
     };
     let ready = queue_own(ctx, &mut batch.changes, own, now).await?;
     batch.changes.entries.push(NewEntry::new(

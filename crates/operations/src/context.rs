@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::calendar::{Calendar, Day};
+use domain::carriers::Carriers;
 use domain::delivery::Delivery;
 use domain::id::NodeId;
 use domain::policy::RuleSet;
@@ -17,6 +18,7 @@ use store::{Objects, Store, StoreError};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::bodies::Wishes;
 use crate::metrics::Metrics;
 
 /// How long whoever commits a delivery may attempt it before another process may. After a crash the same
@@ -78,6 +80,8 @@ pub struct Settings {
     pub marketplaces: Vec<Marketplace>,
     /// Words that people read.
     pub texts: Texts,
+    /// Who carries parcels, and which domains are everybody's.
+    pub carriers: Carriers,
     /// Where pages are reached, without a slash at the end; links in mail need it.
     pub public_url: Option<String>,
 }
@@ -107,6 +111,8 @@ pub struct ReadyDelivery {
     pub recipient: Mailbox,
     /// The message, CRLF line ends, signed.
     pub content: Arc<[u8]>,
+    /// What its writer asked to be told of it.
+    pub wishes: Wishes,
 }
 
 /// The ports and settings.
@@ -120,7 +126,7 @@ pub struct Context {
     /// Randomness.
     pub random: Arc<dyn Random>,
     /// Key over the data keys.
-    pub master_key: MasterKey,
+    pub master_key: Arc<MasterKey>,
     /// Settings.
     pub settings: Settings,
     /// This process.
@@ -129,10 +135,12 @@ pub struct Context {
     pub handoff: mpsc::Sender<ReadyDelivery>,
     /// Heavy work on hostile input at the same time.
     pub heavy: Arc<Semaphore>,
+    /// Refused mails that are counted behind their reply.
+    pub counting: Arc<Semaphore>,
     /// Counters and histograms.
     pub metrics: Metrics,
     /// Orders of sellers in their window, counted lately.
-    pub order_counts: OrderCounts,
+    pub order_counts: Arc<OrderCounts>,
     /// Rewrites a document without what names its author; may block, and is bounded in memory and time.
     pub clean_document: Arc<CleanDocument>,
 }
@@ -167,6 +175,26 @@ impl OrderCounts {
 }
 
 impl Context {
+    /// The same service under other settings: what is counted, leased and stored stays what it was.
+    #[must_use]
+    pub fn with_settings(&self, settings: Settings) -> Self {
+        Self {
+            store: Arc::clone(&self.store),
+            objects: Arc::clone(&self.objects),
+            clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
+            master_key: Arc::clone(&self.master_key),
+            settings,
+            node: self.node,
+            handoff: self.handoff.clone(),
+            heavy: Arc::clone(&self.heavy),
+            counting: Arc::clone(&self.counting),
+            metrics: self.metrics.clone(),
+            order_counts: Arc::clone(&self.order_counts),
+            clean_document: Arc::clone(&self.clean_document),
+        }
+    }
+
     /// A text for a reader of `locale`.
     #[must_use]
     pub fn text(&self, locale: &str, key: &str, fields: &[(&str, &str)]) -> String {

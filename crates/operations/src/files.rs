@@ -28,6 +28,20 @@ pub(crate) struct Files {
     pub(crate) refused_places: Vec<usize>,
 }
 
+impl Files {
+    /// The same, with a line in place of what does not pass.
+    pub(crate) fn without_refused(mut self) -> Self {
+        if !self.refused.is_empty() {
+            self.removed.push(PartKind::Other);
+            self.removed.sort_unstable();
+            self.removed.dedup();
+        }
+        self.refused.clear();
+        self.refused_places.clear();
+        self
+    }
+}
+
 /// A file that passes.
 #[derive(Debug, Clone)]
 pub(crate) struct PassedFile {

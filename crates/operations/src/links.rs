@@ -33,11 +33,20 @@ pub enum LinkAction {
     BuyerPreferences,
     /// The writer sends a refused message another way.
     Resend,
+    /// The buyer ends unsolicited mail with one click (RFC 8058).
+    Unsubscribe,
 }
 
 impl LinkAction {
-    const ALL: [Self; 6] =
-        [Self::NoResponse, Self::SellerReport, Self::BuyerReport, Self::SellerPreferences, Self::BuyerPreferences, Self::Resend];
+    const ALL: [Self; 7] = [
+        Self::NoResponse,
+        Self::SellerReport,
+        Self::BuyerReport,
+        Self::SellerPreferences,
+        Self::BuyerPreferences,
+        Self::Resend,
+        Self::Unsubscribe,
+    ];
 
     fn number(self) -> u8 {
         match self {
@@ -47,6 +56,7 @@ impl LinkAction {
             Self::SellerPreferences => 4,
             Self::BuyerPreferences => 5,
             Self::Resend => 6,
+            Self::Unsubscribe => 7,
         }
     }
 }

@@ -87,7 +87,7 @@ async fn check_reason(ctx: &Context, message: &domain::message::Message, reason:
 }
 
 /// If nothing else of the buyer is open in the conversation, it needs no response any more.
-async fn settle(ctx: &Context, message: &domain::message::Message, by: Role) -> Result<Option<Settle>, StoreError> {
+pub(crate) async fn settle(ctx: &Context, message: &domain::message::Message, by: Role) -> Result<Option<Settle>, StoreError> {
     let (Role::Seller, Some(conversation)) = (by, message.conversation) else { return Ok(None) };
     let Some(conversation) = ctx.store.find_conversation(conversation).await?.filter(|c| c.response_needed) else { return Ok(None) };
     let Some(buyer_wrote_at) = conversation.last_buyer_message_at else { return Ok(None) };

@@ -3,6 +3,7 @@
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
@@ -28,6 +29,18 @@ pub struct Metrics {
     pub content_warnings: Counter,
     /// What was masked in what was passed on, by kind.
     pub masked: Family<Kind, Counter>,
+    /// Attempts to sign in for submission, by `ok`, `failed`.
+    pub sign_ins: Family<Kind, Counter>,
+    /// Reports of other mail systems by what they say.
+    pub reports: Family<Kind, Counter>,
+    /// Attempts that reached a server, by how the connection was protected.
+    pub delivery_tls: Family<Kind, Counter>,
+    /// Addresses that were given up (H6).
+    pub undeliverable: Counter,
+    /// Mail from domains of carriers, by `relayed`, `refused`.
+    pub carriers: Family<Kind, Counter>,
+    /// When the certificate in use ends, in seconds of Unix time; 0 without one.
+    pub certificate_ends: Gauge,
     /// Seconds from the end of DATA to the reply.
     pub acceptance: Option<Histogram>,
 }
@@ -50,8 +63,37 @@ impl Metrics {
             "Addresses, links, telephone numbers and names masked in relayed messages",
             metrics.masked.clone(),
         );
+        registry.register("tradepost_sign_ins", "Attempts to sign in for submission", metrics.sign_ins.clone());
+        registry.register("tradepost_reports", "Reports of other mail systems by what they say", metrics.reports.clone());
+        registry.register("tradepost_delivery_tls", "Attempts by how the connection was protected", metrics.delivery_tls.clone());
+        registry.register(
+            "tradepost_undeliverable",
+            "Addresses that were given up after refusing again and again",
+            metrics.undeliverable.clone(),
+        );
+        registry.register("tradepost_carrier", "Mail from domains of carriers", metrics.carriers.clone());
+        let ends = metrics.certificate_ends.clone();
+        registry.register("tradepost_certificate_expiry_seconds", "When the certificate in use ends, Unix time", ends);
         registry.register("tradepost_acceptance_seconds", "Time from end of DATA to the reply", acceptance);
+        metrics.prepare();
         metrics
+    }
+
+    /// A family without a sample is left out of `/metrics`, and a rate misses the event that brings a counter to life.
+    fn prepare(&self) {
+        let families: [(&Family<Kind, Counter>, &[&'static str]); 8] = [
+            (&self.messages, &["relay", "on_page", "refuse", "note", "forward", "notify", "repeated", "refused", "report"]),
+            (&self.attempts, &["delivered", "deferred", "bounced"]),
+            (&self.sessions, &["opened", "turned_away"]),
+            (&self.masked, &["address", "link", "phone", "name"]),
+            (&self.sign_ins, &["ok", "failed"]),
+            (&self.reports, &["failed", "delayed", "delivered", "relayed", "expanded", "complaint", "auto_reply", "other"]),
+            (&self.delivery_tls, &["clear", "encrypted", "verified", "mta_sts", "dane"]),
+            (&self.carriers, &["relayed", "refused"]),
+        ];
+        for (family, kinds) in families {
+            kinds.iter().for_each(|kind| drop(family.get_or_create(&Kind { kind })));
+        }
     }
 
     /// Counts one.

@@ -8,12 +8,13 @@ use domain::message::{Author, Message};
 use domain::policy::Outcome;
 use domain::{ConversationId, MessageId as Id, OrderId, PairId, SellerId, Timestamp};
 use mail::compose::{Outgoing, compose};
+use mail::compose_report::DeliveryReport;
 use mail::scrub::Scrubber;
 use mail::{Mailbox, ReversePath};
 use store::{BodyKind, Changes, CounterAdd, NewEntry, StoreError};
 
 use crate::advice::{Told, postmaster};
-use crate::bodies;
+use crate::bodies::{self, Wishes};
 use crate::context::{Context, Marketplace, ReadyDelivery};
 use crate::scrubber::masks;
 use crate::{dates, relay};
@@ -35,6 +36,8 @@ pub(crate) struct Notice<'a> {
     pub(crate) locale: &'a str,
     /// What is told; its code is the cause that is counted.
     pub(crate) told: Told,
+    /// Since when what is told once holds.
+    pub(crate) since: Option<Timestamp>,
     /// Lines with links, behind it.
     pub(crate) links: Vec<String>,
     /// The writer's Message-ID, for threading in the writer's own mailbox.
@@ -43,7 +46,7 @@ pub(crate) struct Notice<'a> {
 
 /// Told once per conversation, rather than once an hour.
 fn is_told_once(cause: &str) -> bool {
-    matches!(cause, "notice_other_recipients" | "notice_alias_closed")
+    matches!(cause, "notice_other_recipients" | "notice_alias_closed" | "notice_undeliverable_buyer")
 }
 
 /// Adds the notice to the changes, unless it was told already; gives what is ready to be delivered.
@@ -51,6 +54,7 @@ pub(crate) async fn add(ctx: &Context, changes: &mut Changes, notice: &Notice<'_
     let now = ctx.clock.now();
     let scope = match (notice.told.code, notice.conversation) {
         // The alias is the pair's, so is being told of it.
+        ("notice_undeliverable_buyer", _) => format!("pair/{}", notice.since.map_or(0, |at| at.0)),
         ("notice_alias_closed", _) | (_, None) => "pair".to_owned(),
         (_, Some(conversation)) => conversation.to_string(),
     };
@@ -94,26 +98,18 @@ async fn compose_notice(
     }
     let links: String = n.links.iter().map(|line| format!("\n{line}\n")).collect();
     let body = format!("{told}{links}");
-    let is_refusal = n.told.code.starts_with("remedy_") || n.told.code == "notice_bounced";
+    let is_refusal = n.told.code.starts_with("remedy_");
     let subject_key = if is_refusal { "notice_subject_not_delivered" } else { "notice_subject_note" };
     // The view is for staff: addresses are masked in it, and the links are left out.
     let scrubber = Scrubber { masks: masks(ctx, n.locale), ..Scrubber::default() };
     let own = OwnMessage {
-        id,
-        marketplace: n.marketplace,
-        chain: (n.pair, n.seller),
         conversation: n.conversation,
-        order: None,
-        reason: None,
-        from: (ctx.text(n.locale, "notice_name", &[("marketplace", &n.marketplace.name)]), postmaster(n.marketplace)),
-        to: n.to.clone(),
-        reverse_path: None,
-        language: ctx.settings.texts.language_of(n.locale),
         subject: ctx.text(n.locale, subject_key, &[]),
         text: body,
         shown: scrubber.text(&told).0,
         in_reply_to: n.in_reply_to.clone(),
         auto_submitted: "auto-replied",
+        ..OwnMessage::of_marketplace(ctx, n.marketplace, n.locale, (id, (n.pair, n.seller)), n.to.clone())
     };
     let ready = queue_own(ctx, changes, own, now).await?;
     changes.entries.push(NewEntry::new(
@@ -150,6 +146,38 @@ pub(crate) struct OwnMessage<'a> {
     pub(crate) in_reply_to: Option<mail::MessageId>,
     /// RFC 3834, section 5.
     pub(crate) auto_submitted: &'static str,
+    /// What became of the reader's own message, for machines.
+    pub(crate) report: Option<DeliveryReport>,
+}
+
+impl<'a> OwnMessage<'a> {
+    /// A message of the marketplace itself without words yet; nobody's program answers it.
+    pub(crate) fn of_marketplace(
+        ctx: &'a Context,
+        marketplace: &'a Marketplace,
+        locale: &str,
+        (id, chain): (Id, (PairId, SellerId)),
+        to: Mailbox,
+    ) -> Self {
+        Self {
+            id,
+            marketplace,
+            chain,
+            conversation: None,
+            order: None,
+            reason: None,
+            from: (ctx.text(locale, "notice_name", &[("marketplace", &marketplace.name)]), postmaster(marketplace)),
+            to,
+            reverse_path: None,
+            language: ctx.settings.texts.language_of(locale),
+            subject: String::new(),
+            text: String::new(),
+            shown: String::new(),
+            in_reply_to: None,
+            auto_submitted: "auto-generated",
+            report: None,
+        }
+    }
 }
 
 /// Composes, signs and seals a message of ours and adds it with its delivery to the changes; the entry of the ledger
@@ -176,11 +204,13 @@ pub(crate) async fn queue_own(
         text: m.text,
         html: None,
         files: Vec::new(),
+        report: m.report,
+        unsubscribe: None,
         boundary_seed: relay::seed(ctx),
         language: m.language.to_owned(),
     };
     let content = m.marketplace.signed(compose(&outgoing), now);
-    let stored = bodies::with_envelope(&m.reverse_path, &m.to, &content);
+    let stored = bodies::with_envelope(&m.reverse_path, &m.to, &Wishes::default(), &content);
     bodies::seal(ctx, changes, m.id, now, &[(BodyKind::Outgoing, &stored), (BodyKind::View, view.as_bytes())]).await?;
     changes.messages.push(Message {
         id: m.id,
@@ -201,7 +231,7 @@ pub(crate) async fn queue_own(
     });
     let delivery = queued(ctx, m.id, now);
     changes.deliveries.push(delivery.clone());
-    Ok(ReadyDelivery { delivery, reverse_path: m.reverse_path, recipient: m.to, content: content.into() })
+    Ok(ReadyDelivery { delivery, reverse_path: m.reverse_path, recipient: m.to, content: content.into(), wishes: Wishes::default() })
 }
 
 /// A fresh delivery, leased to this process in the commit that makes it.

@@ -1,8 +1,8 @@
 //! What a signed link shows whoever opens it: read only, and nothing that a stranger could use.
 
-use domain::message::Author;
+use domain::message::{Author, Mark, MarkKind, Message};
 use domain::{AliasState, BuyerId, MessageId, PairId, Role, SellerId};
-use store::StoreError;
+use store::{FactsQuery, StoreError};
 
 use crate::context::{Context, Marketplace};
 use crate::error::OperationError;
@@ -37,8 +37,14 @@ pub struct LinkPage {
     pub marketplace: String,
     /// The seller's business name.
     pub business: String,
+    /// The other side of the message, as its reader knows it: the seller's business name or the buyer's first name.
+    pub other: String,
+    /// The shop's id of the order that the message is about.
+    pub order: Option<String>,
     /// When the message came, on the marketplace's clock.
     pub written: String,
+    /// Since when the message has the mark that the link sets, on the same clock.
+    pub marked: Option<String>,
     /// Reasons of a report with their names.
     pub report_reasons: Vec<(String, String)>,
     /// The buyer's opt-out.
@@ -81,7 +87,7 @@ pub async fn open_link(ctx: &Context, secret: &str) -> Result<Result<LinkPage, L
         return Ok(Err(LinkFault::Invalid));
     };
     let is_buyers = match link.action {
-        LinkAction::BuyerReport | LinkAction::BuyerPreferences => true,
+        LinkAction::BuyerReport | LinkAction::BuyerPreferences | LinkAction::Unsubscribe => true,
         LinkAction::NoResponse | LinkAction::SellerReport | LinkAction::SellerPreferences => false,
         // Of whoever wrote it.
         LinkAction::Resend => message.message.author == Author::Party(Role::Buyer),
@@ -95,6 +101,7 @@ pub async fn open_link(ctx: &Context, secret: &str) -> Result<Result<LinkPage, L
         },
         _ => None,
     };
+    let (mark, order) = (find_mark(ctx, link.action, link.message).await?, find_order(ctx, &message.message).await?);
     let named = |ids: &[String], kind: &str| ids.iter().map(|id| (id.clone(), name(ctx, marketplace, locale, kind, id))).collect();
     Ok(Ok(LinkPage {
         action: link.action,
@@ -105,7 +112,10 @@ pub async fn open_link(ctx: &Context, secret: &str) -> Result<Result<LinkPage, L
         language: ctx.settings.texts.language_of(locale).to_owned(),
         marketplace: marketplace.name.clone(),
         business: seller.business_name.clone(),
+        other: if is_buyers { seller.business_name.clone() } else { buyer.first_name.clone() },
+        order,
         written: marketplace.calendar.minute(message.message.accepted_at),
+        marked: mark.map(|mark| marketplace.calendar.minute(mark.at)),
         report_reasons: named(&marketplace.rules.report_reasons, "report"),
         opted_out: buyer.opt_out.is_some(),
         is_closed: pair.state == AliasState::ClosedByBuyer,
@@ -114,6 +124,23 @@ pub async fn open_link(ctx: &Context, secret: &str) -> Result<Result<LinkPage, L
         resend_reasons: resend.as_ref().map(|r| named(&r.reasons, "reason")).unwrap_or_default(),
         resend,
     }))
+}
+
+/// The mark that the link sets, if the message has it.
+async fn find_mark(ctx: &Context, action: LinkAction, message: MessageId) -> Result<Option<Mark>, StoreError> {
+    let kind = match action {
+        LinkAction::NoResponse => MarkKind::NoResponse,
+        LinkAction::SellerReport | LinkAction::BuyerReport => MarkKind::Reported,
+        LinkAction::SellerPreferences | LinkAction::BuyerPreferences | LinkAction::Resend | LinkAction::Unsubscribe => return Ok(None),
+    };
+    Ok(ctx.store.list_marks(message).await?.into_iter().find(|mark| mark.kind == kind))
+}
+
+/// The shop's id of the message's order, while it is among the newest of the pair.
+async fn find_order(ctx: &Context, message: &Message) -> Result<Option<String>, StoreError> {
+    let Some(id) = message.order else { return Ok(None) };
+    let orders = ctx.store.load_facts(FactsQuery::of_pair(message.pair)).await?.map(|facts| facts.orders).unwrap_or_default();
+    Ok(orders.into_iter().find(|order| order.id == id).map(|order| order.shop_id))
 }
 
 fn name(ctx: &Context, marketplace: &Marketplace, locale: &str, kind: &str, id: &str) -> String {

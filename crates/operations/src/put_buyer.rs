@@ -18,6 +18,8 @@ pub struct BuyerInput {
     pub locale: Option<String>,
     /// Opt-out as the shop knows it.
     pub opted_out: Option<bool>,
+    /// `false` tries an address anew that was given up (H6); only the mail system says that one is.
+    pub undeliverable: Option<bool>,
     /// The shop's time stamp: an older one changes nothing.
     pub updated_at: Option<Timestamp>,
 }
@@ -68,6 +70,9 @@ fn merge(
     let (Some(email), Some(first_name), Some(locale), true) = (email, first_name, locale, faults.is_empty()) else {
         return Err(OperationError::Invalid(faults));
     };
+    // Another address is another try (H6).
+    let is_same = old.is_some_and(|old| old.email.canonical() == email.canonical());
+    let given_up = old.and_then(|b| b.undeliverable_at).filter(|_| is_same && input.undeliverable != Some(false));
     Ok(Buyer {
         id: BuyerId::of(marketplace, shop_id),
         marketplace: marketplace.clone(),
@@ -76,6 +81,7 @@ fn merge(
         first_name,
         locale,
         opt_out: opt_out(old.and_then(|b| b.opt_out), input.opted_out, ctx.clock.now())?,
+        undeliverable_at: given_up,
         updated_at: input.updated_at.or(old.and_then(|b| b.updated_at)),
         version: old.map_or(1, |b| b.version + 1),
     })

@@ -24,6 +24,8 @@ pub struct SellerInput {
     pub locale: Option<String>,
     /// Whether the bracketed word is withdrawn (C5).
     pub important_withdrawn: Option<bool>,
+    /// `false` tries an address anew that was given up (H6); only the mail system says that one is.
+    pub undeliverable: Option<bool>,
     /// The shop's time stamp: an older one changes nothing.
     pub updated_at: Option<Timestamp>,
 }
@@ -82,7 +84,7 @@ fn merge(
         "approved_carriers",
         input.approved_carriers.as_deref(),
         old.map(|s| s.approved_carriers.as_slice()),
-        |field, t| Domain::parse(t).map_err(|e| InputError::new(field, "invalid_domain", e.to_string())),
+        |field, t| carrier_domain(ctx, field, t),
     );
     let default_locale = ctx.settings.by_id(marketplace).map(|m| m.locale.clone());
     let locale =
@@ -92,6 +94,9 @@ fn merge(
     else {
         return Err(OperationError::Invalid(faults));
     };
+    // Another address is another try (H6).
+    let is_same = old.is_some_and(|old| old.customer_service_email.canonical() == customer_service_email.canonical());
+    let given_up = old.and_then(|s| s.undeliverable_at).filter(|_| is_same && input.undeliverable != Some(false));
     Ok(Seller {
         id: SellerId::of(marketplace, shop_id),
         marketplace: marketplace.clone(),
@@ -105,6 +110,7 @@ fn merge(
         notify_blocked: old.is_none_or(|s| s.notify_blocked),
         important_withdrawn: input.important_withdrawn.or(old.map(|s| s.important_withdrawn)).unwrap_or(false),
         locale,
+        undeliverable_at: given_up,
         updated_at: input.updated_at.or(old.and_then(|s| s.updated_at)),
         version: old.map_or(1, |s| s.version + 1),
     })
@@ -143,6 +149,16 @@ fn list<T: Clone>(
         return Vec::new();
     }
     new.iter().enumerate().filter_map(|(n, text)| read(&format!("{field}[{n}]"), text).map_err(|fault| faults.push(fault)).ok()).collect()
+}
+
+/// A domain that a carrier writes from: not one in which anybody can have an address (B).
+fn carrier_domain(ctx: &Context, field: &str, text: &str) -> Result<Domain, InputError> {
+    let domain = Domain::parse(text).map_err(|e| InputError::new(field, "invalid_domain", e.to_string()))?;
+    if ctx.settings.carriers.is_freemail(&domain) {
+        let detail = "anybody can have an address in this domain; give the carrier's own";
+        return Err(InputError::new(field, "freemail_domain", detail));
+    }
+    Ok(domain)
 }
 
 /// An address of a party: valid, and in no alias domain (A8).

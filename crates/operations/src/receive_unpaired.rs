@@ -1,62 +1,16 @@
-//! Mail that is relayed to no party: reports of mail systems, and mail to the operator (B, A8).
+//! Mail to the operator (A8).
 
 use domain::message::{Author, Message};
 use domain::policy::Outcome;
 use domain::{MarketplaceId, MessageId as Id, PairId, SellerId};
 use store::{BodyKind, NewEntry, StoreError};
 
-use crate::bodies;
+use crate::bodies::{self, Wishes};
 use crate::context::{Context, ReadyDelivery};
 use crate::notices::{hash_and_size, queued};
 use crate::receive_message::Received;
 use crate::record::Batch;
 use crate::verp;
-
-/// How many mails of unknown systems to one alias are noted a day; what comes above is accepted and forgotten.
-const NOTES_PER_DAY: i64 = 50;
-
-/// Mail of a mail system: an entry, nothing passed on, at most so many a day (B).
-pub(crate) async fn note(
-    ctx: &Context,
-    chain: (PairId, SellerId),
-    about: Option<Id>,
-    verified: bool,
-    batch: &mut Batch,
-) -> Result<(), StoreError> {
-    let now = ctx.clock.now();
-    let day = now.0.div_euclid(86_400_000_000);
-    let key = format!("notes/{day}");
-    let noted = ctx.store.find_counter(chain.0, &key).await?;
-    if noted < NOTES_PER_DAY {
-        batch.changes.counters.push(store::CounterAdd { pair: chain.0, key, amount: 1, below: None });
-        batch.changes.entries.push(NewEntry::new(
-            chain,
-            None,
-            "report.noted",
-            now,
-            ctx.salt(),
-            [("about", about.map(|id| id.to_string().into())), ("verified", Some(verified.into()))],
-        ));
-    }
-    batch.outcomes.push(Outcome::Note.as_str());
-    Ok(())
-}
-
-/// Mail to a reverse-path of ours: the delivery it belonged to is named in the entry.
-pub(crate) async fn to_report(
-    ctx: &Context,
-    _received: &Received,
-    marketplace: &MarketplaceId,
-    message: Id,
-    expired: bool,
-    batch: &mut Batch,
-) -> Result<(), StoreError> {
-    let about = ctx.store.find_message(message, &[]).await?;
-    let chain = about
-        .as_ref()
-        .map_or((PairId::of_operator(marketplace), SellerId::of_operator(marketplace)), |m| (m.message.pair, m.message.seller));
-    note(ctx, chain, about.map(|m| m.message.id), !expired, batch).await
-}
 
 /// Mail to postmaster@ or abuse@: passed to the operator's postmaster as it is (RFC 2142; A8).
 pub(crate) async fn to_operator(
@@ -74,7 +28,7 @@ pub(crate) async fn to_operator(
     let content = [trace.as_bytes(), &received.octets].concat();
     // A report to the operator that bounces must not come back to us as a report: null stays null.
     let reverse_path = received.reverse_path.as_ref().map(|_| verp::reverse_path(ctx, id, &marketplace.domain));
-    let stored = bodies::with_envelope(&reverse_path, &marketplace.postmaster, &content);
+    let stored = bodies::with_envelope(&reverse_path, &marketplace.postmaster, &Wishes::default(), &content);
     bodies::seal(ctx, &mut batch.changes, id, now, &[(BodyKind::Original, &received.octets), (BodyKind::Outgoing, &stored)]).await?;
     batch.changes.messages.push(Message {
         id,
@@ -107,7 +61,13 @@ pub(crate) async fn to_operator(
     ));
     let delivery = queued(ctx, id, now);
     batch.changes.deliveries.push(delivery.clone());
-    batch.ready.push(ReadyDelivery { delivery, reverse_path, recipient: marketplace.postmaster.clone(), content: content.into() });
+    batch.ready.push(ReadyDelivery {
+        delivery,
+        reverse_path,
+        recipient: marketplace.postmaster.clone(),
+        content: content.into(),
+        wishes: Wishes::default(),
+    });
     batch.accepted.push(id);
     batch.outcomes.push(Outcome::Forward.as_str());
     Ok(())

@@ -6,14 +6,15 @@ use domain::delivery::DeliveryState;
 use domain::id::ConversationId;
 use domain::ledger::{Value, decision_value};
 use domain::message::{Author, Message};
-use domain::policy::{Channel, Count, Outcome};
+use domain::policy::{Channel, Count, Outcome, is_unsolicited};
 use domain::{MessageId as Id, PairId, Role, Tag, Timestamp};
 use mail::Mailbox;
 use mail::scrub::Counts;
 use store::{BodyKind, Changes, CommitError, ConversationTouch, CounterAdd, Entity, Guard, KnownId, NewEntry, StoreError};
 
 use crate::advice::{self, About, Told};
-use crate::bodies;
+use crate::bodies::{self, Wishes};
+use crate::carrier::{CARRIER_PER_ORDER, carrier_key};
 use crate::context::{Context, ReadyDelivery};
 use crate::links::{LinkAction, mint};
 use crate::metrics::Metrics;
@@ -35,6 +36,9 @@ pub(crate) struct Batch {
     pub(crate) masked: Counts,
     pub(crate) overrides: u64,
     pub(crate) warnings: u64,
+    pub(crate) carriers: u64,
+    /// What reports of mail systems said.
+    pub(crate) reports: Vec<&'static str>,
 }
 
 /// One commit for all; then what was queued goes to delivery straight from memory.
@@ -55,13 +59,22 @@ pub(crate) async fn commit(ctx: &Context, mut batch: Batch) -> Result<Vec<Id>, C
     kinds.into_iter().for_each(|(kind, n)| Metrics::count_by(&ctx.metrics.masked, kind, n as u64));
     ctx.metrics.overrides.inc_by(batch.overrides);
     ctx.metrics.content_warnings.inc_by(batch.warnings);
+    Metrics::count_by(&ctx.metrics.carriers, "relayed", batch.carriers);
+    batch.reports.into_iter().for_each(|word| Metrics::count(&ctx.metrics.reports, word));
     Ok(batch.accepted)
 }
 
 /// What stands in the record of how a message came in.
+#[derive(Default)]
 pub(crate) struct Arrival<'a> {
     /// SPF, DKIM, DMARC; none on pages and the API.
     pub(crate) authentication: Option<Value>,
+    /// What the writer asked to be told.
+    pub(crate) wishes: Wishes,
+    /// Whether it came over TLS.
+    pub(crate) tls: bool,
+    /// Whether its writer signed in to send it.
+    pub(crate) submitted: bool,
     /// Who is told of a refusal by mail; nobody where the answer tells it.
     pub(crate) writer: Option<&'a Mailbox>,
     /// The refused message that this one sends another way.
@@ -110,8 +123,10 @@ pub(crate) async fn record(
                 files: &w.files,
                 reason: m.reason,
                 writer: m.from,
+                carrier: w.carrier.as_deref(),
                 references: &w.pair.referenced,
                 automatic: m.automatic,
+                unsolicited: is_unsolicited(&w.facts, &m.marketplace.rules, now),
                 now,
                 hops: m.hops,
             };
@@ -122,11 +137,13 @@ pub(crate) async fn record(
     if let Some(conversation) = conversation.as_ref().filter(|_| passes) {
         let by = m.target.reaches.other();
         let order = w.order.as_ref().map(|o| o.id);
-        changes.touches.push(ConversationTouch { conversation: conversation.id, at: now, by, order, automatic: m.automatic });
+        // Neither a machine nor a carrier asks for an answer or gives one (C11, B).
+        let automatic = m.automatic || w.author == Author::Carrier;
+        changes.touches.push(ConversationTouch { conversation: conversation.id, at: now, by, order, automatic });
     }
     let outgoing_id = relayed.as_ref().map(|r| r.outgoing_id.clone());
     // A stranger's id is not remembered: it could be made to stand for a party's.
-    let own_id = m.message_id.filter(|_| matches!(w.author, Author::Party(_)));
+    let own_id = m.message_id.filter(|_| matches!(w.author, Author::Party(_) | Author::Carrier));
     for known in [own_id, outgoing_id.as_ref()].into_iter().flatten() {
         changes.known_ids.push(KnownId { pair, hash: hash_of_id(known), message: id });
     }
@@ -152,7 +169,7 @@ pub(crate) async fn record(
     match relayed {
         Some(relayed) => {
             let reverse_path = Some(verp::reverse_path(ctx, id, &m.marketplace.domain));
-            let stored = bodies::with_envelope(&reverse_path, &relayed.recipient, &relayed.content);
+            let stored = bodies::with_envelope(&reverse_path, &relayed.recipient, &arrival.wishes, &relayed.content);
             let kinds = [(BodyKind::Original, m.original), (BodyKind::Outgoing, &stored), (BodyKind::View, relayed.view.as_bytes())];
             bodies::seal(ctx, changes, id, now, &kinds).await?;
             let mut delivery = queued(ctx, id, now);
@@ -165,6 +182,7 @@ pub(crate) async fn record(
                     reverse_path,
                     recipient: relayed.recipient,
                     content: relayed.content.into(),
+                    wishes: arrival.wishes.clone(),
                 });
             }
             changes.deliveries.push(delivery);
@@ -174,6 +192,7 @@ pub(crate) async fn record(
     }
     batch.accepted.push(id);
     batch.outcomes.push(w.decision.outcome.as_str());
+    batch.carriers += u64::from(w.author == Author::Carrier && passes);
     batch.overrides += u64::from(w.decision.counts.iter().any(|c| matches!(c, Count::Important { .. })));
     batch.warnings += u64::from(w.decision.tell.iter().any(|a| a.key == "notice_content"));
     tell(ctx, m, &w, &arrival, (id, conversation.as_ref().map(|c| c.id)), batch).await?;
@@ -203,7 +222,10 @@ fn entries(
             ("rung", w.facts.rung.map(|r| r.as_str().into())),
             ("order", w.order.as_ref().map(|o| o.id.to_string().into())),
             ("original", Some(hash_and_size(m.original))),
-            ("authentication", arrival.authentication.clone()),
+            ("authentication", arrival.authentication.clone().filter(|_| !arrival.submitted)),
+            ("carrier", w.carrier.as_deref().map(Into::into)),
+            ("submitted", arrival.submitted.then_some(true.into())),
+            ("tls", arrival.tls.then_some(true.into())),
             ("resent", arrival.resent.map(|id| id.to_string().into())),
         ],
     ));
@@ -232,6 +254,9 @@ fn masked_value(masked: Counts) -> Value {
 fn count(w: &Weighed, m: &Incoming<'_>, joined: Option<&Conversation>, now: Timestamp, counters: &mut Vec<CounterAdd>) {
     let (pair, seller) = (w.pair.pair.id, PairId::of_seller(w.pair.pair.seller));
     let mut add = |pair, key, amount, below| counters.push(CounterAdd { pair, key, amount, below });
+    if let (Some(order), Author::Carrier, true) = (&w.order, w.author, w.decision.outcome.passes()) {
+        add(pair, carrier_key(order.id), 1, Some(CARRIER_PER_ORDER));
+    }
     for count in &w.decision.counts {
         match count {
             Count::Sent { below } => add(seller, sent_key(w.day), 1, *below),
@@ -288,6 +313,8 @@ async fn tell(
             to: writer.clone(),
             locale,
             links: links(ctx, &told, locale, id),
+            // An address that was mended and died again is news again.
+            since: w.pair.buyer.undeliverable_at.filter(|_| told.code == "notice_undeliverable_buyer"),
             told,
             in_reply_to: m.message_id.cloned(),
         };

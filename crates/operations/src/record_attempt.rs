@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use domain::MessageId;
-use domain::Role;
-use domain::delivery::{AttemptOutcome, DeliveryState, after_attempt};
-use domain::message::{Author, Message};
-use store::{BodyKind, Changes, CommitError, DeliveryUpdate, FactsQuery, Guard, NewEntry, SealedMessage, StoreError};
+use domain::delivery::{AttemptOutcome, DeliveryState, TlsState, after_attempt, latest_due};
+use mail::compose_report::ReportAction;
+use store::{BodyKind, Changes, CommitError, DeliveryUpdate, Guard, NewEntry, StoreError};
 
-use crate::advice::Told;
-use crate::bodies;
+use crate::bodies::{self, Envelope};
+use crate::bounce::{self, Against};
 use crate::context::{Context, LEASE, ReadyDelivery, TRIES};
 use crate::metrics::Metrics;
-use crate::notices::{self, Notice};
+
+/// A message that is not delivered after this long is late (RFC 5321, section 4.5.4.1).
+const LATE: Duration = Duration::from_secs(4 * 3600);
 
 /// One attempt as the door out saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Attempt {
     pub outcome: AttemptOutcome,
     /// Enhanced status code (RFC 3463), of the remote or our own.
     pub status: String,
+    /// How the connection was protected; none where there was none.
+    pub tls: Option<TlsState>,
 }
 
 /// Leases deliveries that are due and opens them.
@@ -34,8 +37,8 @@ pub async fn lease_deliveries(ctx: &Context, limit: usize) -> Result<Vec<ReadyDe
     for due in due {
         match bodies::open(ctx, &due.sealed, BodyKind::Outgoing).await {
             Ok(Some(body)) => match bodies::split_envelope(&body) {
-                Ok((reverse_path, recipient, content)) => {
-                    ready.push(ReadyDelivery { delivery: due.delivery, reverse_path, recipient, content: content.into() });
+                Ok(Envelope { reverse_path, recipient, wishes, content }) => {
+                    ready.push(ReadyDelivery { delivery: due.delivery, reverse_path, recipient, content: content.into(), wishes });
                 }
                 Err(error) => tracing::error!(id = %due.delivery.message, %error, "a delivery could not be opened"),
             },
@@ -45,6 +48,15 @@ pub async fn lease_deliveries(ctx: &Context, limit: usize) -> Result<Vec<ReadyDe
         }
     }
     Ok(ready)
+}
+
+/// Makes due what a clock that was ahead deferred too far; gives how many.
+///
+/// # Errors
+/// `StoreError` when the store does not take it.
+pub async fn bring_deliveries_forward(ctx: &Context) -> Result<u64, StoreError> {
+    let now = ctx.clock.now();
+    ctx.store.bring_forward(now, latest_due(now)).await
 }
 
 /// Records an attempt; gives the new state, or `None` if somebody else holds the delivery by now.
@@ -57,8 +69,13 @@ pub async fn record_attempt(ctx: &Context, ready: &ReadyDelivery, attempt: &Atte
     let id = ready.delivery.message;
     let (state, due_at) = after_attempt(&ready.delivery, &attempt.outcome, now, ctx.random.as_ref());
     let attempts = ready.delivery.attempts + 1;
-    // Only a notice quotes the message.
-    let bodies: &[BodyKind] = if state == DeliveryState::Bounced { &[BodyKind::View] } else { &[] };
+    let asked = match state {
+        DeliveryState::Delivered if ready.wishes.success => Some(ReportAction::Relayed),
+        DeliveryState::Deferred if ready.wishes.delay && now.since(ready.delivery.queued_at) >= LATE => Some(ReportAction::Delayed),
+        _ => None,
+    };
+    // Only what the writer is told quotes the message.
+    let bodies: &[BodyKind] = if asked.is_some() || state == DeliveryState::Bounced { &bounce::BODIES } else { &[] };
     for _ in 0..TRIES {
         let Some(sealed) = ctx.store.find_message(id, bodies).await? else { return Ok(None) };
         if sealed.delivery.as_ref().and_then(|d| d.lease).map(|l| l.fence) != Some(lease.fence) {
@@ -86,14 +103,20 @@ pub async fn record_attempt(ctx: &Context, ready: &ReadyDelivery, attempt: &Atte
                 ("state", Some(state.as_str().into())),
                 ("status", Some(attempt.status.as_str().into())),
                 ("next_at", (state == DeliveryState::Deferred).then(|| due_at.0.into())),
+                ("tls", attempt.tls.map(|tls| tls.as_str().into())),
             ],
         ));
         if state == DeliveryState::Bounced {
-            tell_author(ctx, &mut changes, &sealed).await?;
+            bounce::given_up(ctx, &mut changes, &sealed, &attempt.status, Against::Recipient).await?;
+        } else if let Some(action) = asked {
+            bounce::asked_for(ctx, &mut changes, &sealed, ready.wishes.clone(), (action, &attempt.status)).await?;
         }
+        // Taken up by the poller: this process may be busy with exactly the server that refuses.
+        changes.deliveries.iter_mut().for_each(|d| d.lease = None);
         match ctx.store.commit(changes).await {
             Ok(_) => {
                 Metrics::count(&ctx.metrics.attempts, state.as_str());
+                attempt.tls.into_iter().for_each(|tls| Metrics::count(&ctx.metrics.delivery_tls, tls.as_str()));
                 return Ok(Some(state));
             }
             // Either the lease went to somebody else, or a notice was told meanwhile: look again.
@@ -126,39 +149,44 @@ pub async fn postpone_delivery(ctx: &Context, ready: &ReadyDelivery, wait: Durat
     }
 }
 
-/// The author of a message that bounced is told in our own words (privacy P01).
-async fn tell_author(ctx: &Context, changes: &mut Changes, sealed: &SealedMessage) -> Result<(), StoreError> {
-    let Message { id, pair, seller, conversation, author: Author::Party(author), .. } = sealed.message.clone() else { return Ok(()) };
-    let query = FactsQuery::of_pair(pair);
-    let Some(facts) = ctx.store.load_facts(query).await? else { return Ok(()) };
-    let Some(marketplace) = ctx.settings.by_id(&facts.pair.marketplace) else { return Ok(()) };
-    let (to, locale) = match author {
-        Role::Buyer => (facts.buyer.email.clone(), facts.buyer.locale.as_str()),
-        Role::Seller => (facts.seller.customer_service_email.clone(), facts.seller.locale.as_str()),
-    };
-    let locale = marketplace.locale_of(&ctx.settings.texts, locale);
-    let view = bodies::open(ctx, sealed, BodyKind::View).await?.unwrap_or_default();
-    let view = String::from_utf8_lossy(&view);
-    let subject = view.lines().next().map_or_else(|| ctx.text(locale, "no_subject", &[]), str::to_owned);
-    let notice = Notice {
-        marketplace,
-        pair,
-        seller,
-        conversation,
-        about: id,
-        subject: &subject,
-        written_at: sealed.message.accepted_at,
-        to,
-        locale,
-        told: Told { code: "notice_bounced", text: ctx.text(locale, "notice_bounced", &[]) },
-        links: Vec::new(),
-        in_reply_to: sealed.message.original_id.clone(),
-    };
-    // Taken up by the poller: this process may be busy with exactly the server that refuses.
-    if notices::add(ctx, changes, &notice).await?.is_some() {
+/// Gives a delivery up that is not over; the writer is told as of a failure. Gives whether there was one. One that is being
+/// attempted at this moment is left alone: it may arrive.
+///
+/// # Errors
+/// `StoreError` when the store does not take it.
+pub async fn give_up(ctx: &Context, message: MessageId) -> Result<bool, StoreError> {
+    /// RFC 3463: other or undefined mail system status; nothing that speaks against the address.
+    const STATUS: &str = "5.3.0";
+    for _ in 0..TRIES {
+        let Some(sealed) = ctx.store.find_message(message, &bounce::BODIES).await? else { return Ok(false) };
+        let Some(delivery) = sealed.delivery.as_ref().filter(|d| !d.state.is_final()) else { return Ok(false) };
+        let now = ctx.clock.now();
+        if delivery.lease.is_some_and(|lease| lease.until_at > now) {
+            return Ok(false);
+        }
+        let mut changes = Changes::default();
+        // Whoever leased it meanwhile goes first.
+        changes.guards.push(Guard::Fence(message, delivery.lease.map_or(-1, |lease| lease.fence)));
+        changes.delivery_updates.push(DeliveryUpdate {
+            message,
+            state: DeliveryState::Bounced,
+            attempts: delivery.attempts,
+            due_at: now,
+            lease: None,
+            last_status: Some(STATUS.to_owned()),
+        });
+        let chain = (sealed.message.pair, sealed.message.seller);
+        let fields = [("state", Some(DeliveryState::Bounced.as_str().into())), ("status", Some(STATUS.into()))];
+        changes.entries.push(NewEntry::new(chain, Some(message), "delivery.dropped", now, ctx.salt(), fields));
+        bounce::given_up(ctx, &mut changes, &sealed, STATUS, Against::Nobody).await?;
         changes.deliveries.iter_mut().for_each(|d| d.lease = None);
+        match ctx.store.commit(changes).await {
+            Ok(_) => return Ok(true),
+            Err(CommitError::Conflict) => {}
+            Err(CommitError::Store(error)) => return Err(error),
+        }
     }
-    Ok(())
+    Err(StoreError::Unavailable("the facts changed again and again".to_owned()))
 }
 
 /// The id under which logs name a delivery.

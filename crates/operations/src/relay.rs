@@ -40,10 +40,14 @@ pub(crate) struct Relay<'a> {
     pub(crate) reason: &'a str,
     /// Display name and address with which the writer's mail came, as far as it did.
     pub(crate) writer: (&'a str, Option<&'a Mailbox>),
+    /// The carrier that wrote, in the seller's matter.
+    pub(crate) carrier: Option<&'a str>,
     /// Ids that the writer's In-Reply-To and References name, newest last.
     pub(crate) references: &'a [Message],
     /// Whether a machine wrote it.
     pub(crate) automatic: bool,
+    /// Whether its reader did not ask for it, so that it carries a way to end such mail (H6).
+    pub(crate) unsolicited: bool,
     pub(crate) now: Timestamp,
     pub(crate) hops: u32,
 }
@@ -107,6 +111,8 @@ pub(crate) fn relay(ctx: &Context, r: &Relay<'_>) -> Relayed {
         text: format!("{banner}\n\n{}\n\n-- \n{}\n", said.join("\n\n"), footer.text()),
         html: body_html.map(|(h, _)| html_body(&banner, &h, empty.iter().chain(&removed), &footer.html())),
         files,
+        report: None,
+        unsubscribe: r.unsolicited.then(|| mint(ctx, LinkAction::Unsubscribe, r.id)).flatten(),
         boundary_seed: seed(ctx),
         language: ctx.settings.texts.language_of(locale).to_owned(),
     };
@@ -124,9 +130,10 @@ fn alias(r: &Relay<'_>, tag: Option<&str>) -> Mailbox {
 
 /// From the party record, never from the mail (privacy H06).
 fn display_name(r: &Relay<'_>) -> String {
-    match r.to {
-        Role::Buyer => r.facts.seller.business_name.clone(),
-        Role::Seller => r.facts.buyer.first_name.clone(),
+    match (r.to, r.carrier) {
+        (Role::Buyer, Some(carrier)) => format!("{carrier} · {}", r.facts.seller.business_name),
+        (Role::Buyer, None) => r.facts.seller.business_name.clone(),
+        (Role::Seller, _) => r.facts.buyer.first_name.clone(),
     }
 }
 
@@ -134,9 +141,17 @@ fn banner(ctx: &Context, r: &Relay<'_>, locale: &str) -> String {
     let marketplace = ("marketplace", r.marketplace.name.as_str());
     let name = display_name(r);
     let mut banner = match r.to {
+        Role::Buyer if r.carrier.is_some() => {
+            let fields = [("carrier", r.carrier.unwrap_or_default()), ("business", &r.facts.seller.business_name), marketplace];
+            ctx.text(locale, "banner_carrier", &fields)
+        }
         Role::Buyer => ctx.text(locale, "banner_to_buyer", &[("business", &name), marketplace]),
         Role::Seller => ctx.text(locale, "banner_to_seller", &[("buyer", &name), marketplace]),
     };
+    if r.automatic && r.carrier.is_none() {
+        banner.push('\n');
+        banner.push_str(&ctx.text(locale, "banner_automatic", &[("name", &name)]));
+    }
     if let Some(order) = r.order {
         banner.push('\n');
         banner.push_str(&ctx.text(locale, "banner_order", &[("order", &order.shop_id)]));

@@ -81,7 +81,7 @@ pub async fn resend(ctx: &Context, id: Id, reason: Option<&str>) -> Result<(), S
         }
         let mut batch = Batch::default();
         batch.changes.counters.push(CounterAdd { pair, key: done_key(id), amount: 1, below: Some(1) });
-        let arrival = Arrival { authentication: None, writer: None, resent: Some(id) };
+        let arrival = Arrival { resent: Some(id), ..Arrival::default() };
         record(ctx, &incoming, weighed, arrival, now, &mut batch).await?;
         match commit(ctx, batch).await {
             Ok(_) => return Ok(()),

@@ -5,7 +5,7 @@ use mail::Mailbox;
 use store::{AliasTarget, StoreError};
 
 use crate::context::Context;
-use crate::verp;
+use crate::{probe, verp};
 
 /// Where a recipient address leads.
 #[derive(Debug, Clone)]
@@ -29,6 +29,11 @@ pub enum Recipient {
         message: MessageId,
         /// Whether the address is expired.
         expired: bool,
+    },
+    /// A probe of our own, to see what the way out and back in does to a message.
+    Probe {
+        /// Which one.
+        key: String,
     },
     /// A local-part that was never issued.
     UnknownAlias,
@@ -55,6 +60,9 @@ pub async fn resolve_recipient(ctx: &Context, mailbox: &Mailbox) -> Result<Recip
     }
     if let Some(report) = verp::read(ctx, mailbox.local_part(), ctx.clock.now()) {
         return Ok(Recipient::Report { marketplace: marketplace.id.clone(), message: report.message, expired: report.expired });
+    }
+    if let Some(key) = probe::read(ctx, mailbox.local_part(), ctx.clock.now()) {
+        return Ok(Recipient::Probe { key });
     }
     let Some(alias) = AliasName::parse(base) else { return Ok(Recipient::UnknownAlias) };
     Ok(match ctx.store.find_alias(&marketplace.id, &alias).await? {

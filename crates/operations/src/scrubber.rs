@@ -64,6 +64,7 @@ fn own_words(ctx: &Context, marketplace: &Marketplace, facts: &PairFacts) -> Own
     for language in ctx.settings.texts.languages() {
         let fields = [("business", business), ("buyer", buyer), ("marketplace", name)];
         anchors.extend(["banner_to_buyer", "banner_to_seller", "footer"].map(|key| ctx.text(language, key, &fields)));
+        satellites.extend([business, buyer].map(|name| ctx.text(language, "banner_automatic", &[("name", name)])));
         satellites.extend(facts.orders.iter().map(|o| ctx.text(language, "banner_order", &[("order", &o.shop_id)])));
         for key in LINKS {
             let words = ctx.text(language, key, &[("link", "")]);

@@ -127,7 +127,7 @@ pub async fn send_message(ctx: &Context, about: &About, input: &WrittenInput, on
         if !decided.decision.outcome.passes() {
             return Err(SendError::Refused(Box::new(decided)));
         }
-        let id = record(ctx, &incoming, weighed, Arrival { authentication: None, writer: None, resent: None }, now, &mut batch).await?;
+        let id = record(ctx, &incoming, weighed, Arrival::default(), now, &mut batch).await?;
         batch.changes.known_ids.extend(once.map(|o| KnownId {
             pair: prepared.target.pair,
             hash: once_hash(ctx, o, prepared.target.pair),

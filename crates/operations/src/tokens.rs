@@ -3,11 +3,14 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::ledger;
+use mail::Mailbox;
 use store::{Changes, CommitError, Store, StoreError, Token, TokenScope};
 
-use domain::{Random, Timestamp};
+use domain::{MarketplaceId, Random, SellerId, Timestamp};
 
+use crate::context::Context;
 use crate::error::{InputError, OperationError};
+use crate::metrics::Metrics;
 
 /// What every token begins with, so that one that leaks is recognised.
 const PREFIX: &str = "tp_";
@@ -36,13 +39,16 @@ pub async fn create_token(
     }
 }
 
-/// Revokes a token by name; revoking twice changes nothing.
+/// Revokes a token by name; `false` if there is none of that name, so that nobody believes a mistyped one to be revoked.
 ///
 /// # Errors
 /// `StoreError`.
-pub async fn revoke_token(store: &dyn Store, name: &str) -> Result<(), StoreError> {
+pub async fn revoke_token(store: &dyn Store, name: &str) -> Result<bool, StoreError> {
+    if !store.list_tokens().await?.iter().any(|token| token.name == name) {
+        return Ok(false);
+    }
     match store.commit(Changes { revoked_tokens: vec![name.to_owned()], ..Changes::default() }).await {
-        Ok(_) | Err(CommitError::Conflict) => Ok(()),
+        Ok(_) | Err(CommitError::Conflict) => Ok(true),
         Err(CommitError::Store(error)) => Err(error),
     }
 }
@@ -56,6 +62,35 @@ pub async fn authenticate_token(store: &dyn Store, text: &str) -> Result<Option<
         return Ok(None);
     }
     Ok(store.find_token(&hash(text)).await?.map(|t| t.scope))
+}
+
+/// A seller who signed in to send mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submitter {
+    /// The seller.
+    pub seller: SellerId,
+    /// Its marketplace.
+    pub marketplace: MarketplaceId,
+}
+
+/// Who signs in to send mail: user is the seller's registered address, the password one of its tokens. A wrong address
+/// and a wrong token look alike (A4: an alias is never a sign-in name).
+///
+/// # Errors
+/// `StoreError`.
+pub async fn sign_in(ctx: &Context, user: &str, token: &str) -> Result<Option<Submitter>, StoreError> {
+    let submitter = find_submitter(ctx, user, token).await?;
+    Metrics::count(&ctx.metrics.sign_ins, if submitter.is_some() { "ok" } else { "failed" });
+    Ok(submitter)
+}
+
+async fn find_submitter(ctx: &Context, user: &str, token: &str) -> Result<Option<Submitter>, StoreError> {
+    let Some(TokenScope::Seller(id) | TokenScope::Submission(id)) = authenticate_token(ctx.store.as_ref(), token.trim()).await? else {
+        return Ok(None);
+    };
+    let Some(seller) = ctx.store.find_seller(id).await? else { return Ok(None) };
+    let is_registered = Mailbox::parse(user.trim()).is_ok_and(|user| user.canonical() == seller.email.canonical());
+    Ok(is_registered.then_some(Submitter { seller: seller.id, marketplace: seller.marketplace }))
 }
 
 fn hash(text: &str) -> [u8; 32] {

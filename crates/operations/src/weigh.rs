@@ -14,8 +14,10 @@ use mail::mime::Content;
 use mail::{Mailbox, MessageId};
 use store::{AliasTarget, CounterAdd, FactsQuery, PairFacts, StoreError};
 
+use crate::carrier;
 use crate::context::{Context, Marketplace};
 use crate::files::{self, Files};
+use crate::tokens::Submitter;
 
 /// One message to one alias, from whatever door.
 #[derive(Clone)]
@@ -54,15 +56,20 @@ pub(crate) enum Sender<'a> {
         /// Whether the reverse-path is null.
         is_null: bool,
     },
-    /// A party that signed in.
+    /// A party that signed in, or whose answer it is by our own reverse-path.
     Party(Role),
+    /// A seller that signed in to send mail.
+    Submitter(&'a Submitter),
 }
 
 /// A message with everything that its decision rests on.
 pub(crate) struct Weighed {
     pub(crate) pair: PairFacts,
     pub(crate) author: Author,
-    pub(crate) joined: Option<(Conversation, Rung)>,
+    /// Which carrier wrote.
+    pub(crate) carrier: Option<String>,
+    /// The conversation, and the evidence by which it joins.
+    pub(crate) joined: Option<(Conversation, Option<Rung>)>,
     pub(crate) order: Option<Order>,
     pub(crate) files: Files,
     pub(crate) facts: Facts,
@@ -90,16 +97,29 @@ pub(crate) async fn weigh(ctx: &Context, m: &Incoming<'_>, now: Timestamp, pendi
         return Err(StoreError::Corrupt(format!("pair {} has an alias but no row", m.target.pair)));
     };
     let author = author(ctx, m, &pair).await?;
-    // C3: only a party joins.
-    let joined = if matches!(author, Author::Party(_)) { join(evidence(&pair, m)) } else { None };
+    let parcel = if author == Author::Stranger { carrier::parcel(ctx, m, &pair, now).await? } else { None };
+    let author = if parcel.is_some() { Author::Carrier } else { author };
+    let joined = match (author, &parcel) {
+        // C3: only a party joins by evidence; a carrier's notice stands with the order.
+        (Author::Party(_), _) => join(evidence(&pair, m)).map(|(conversation, rung)| (conversation, Some(rung))).or_else(|| {
+            // A machine begins no conversation where there is one about an order: two of them would begin one after
+            // another. That is no evidence, and exempts from nothing.
+            let newest = pair.by_order.first().filter(|_| m.automatic);
+            newest.map(|conversation| (conversation.clone(), None))
+        }),
+        (_, Some(parcel)) => pair.by_order.iter().find(|c| c.order == Some(parcel.order)).map(|c| (c.clone(), Some(Rung::OrderId))),
+        _ => None,
+    };
     let conversation = joined.as_ref().map(|(c, _)| c);
-    let order = match m.order {
+    let order = match m.order.or(parcel.as_ref().map(|p| p.order)) {
         Some(named) => pair.orders.iter().find(|o| o.id == named),
         None => order_of_message(&pair.orders, conversation.and_then(|c| c.order), &m.content.subject, &m.content.text, now),
     };
     // Nobody else's file is opened: what a stranger sends is refused unread.
     let files = match author {
         Author::Party(_) => files::prepare(ctx, &m.content, rules, m.channel).await?,
+        // A machine cannot send it another way: the notice goes on without what does not pass.
+        Author::Carrier => files::prepare(ctx, &m.content, rules, m.channel).await?.without_refused(),
         _ => Files::default(),
     };
     let content = content_facts(rules, m.marketplace, &m.content, &files, (m.channel, m.automatic, m.other_recipients));
@@ -110,7 +130,11 @@ pub(crate) async fn weigh(ctx: &Context, m: &Incoming<'_>, now: Timestamp, pendi
         author,
         reaches: m.target.reaches,
         alias_state: pair.pair.state,
-        rung: joined.as_ref().map(|(_, rung)| *rung),
+        undeliverable: match m.target.reaches {
+            Role::Buyer => pair.buyer.undeliverable_at.is_some(),
+            Role::Seller => pair.seller.undeliverable_at.is_some(),
+        },
+        rung: joined.as_ref().and_then(|(_, rung)| *rung),
         buyer_waits: conversation.is_some_and(|c| c.response_needed),
         buyer_wrote_at: conversation.and_then(|c| c.last_buyer_message_at),
         // Of no concern where the buyer writes, and then not for the record either.
@@ -132,7 +156,8 @@ pub(crate) async fn weigh(ctx: &Context, m: &Incoming<'_>, now: Timestamp, pendi
         facts.orders_in_window = Some(count_orders(ctx, m.marketplace, pair.pair.seller, day, now).await?);
     }
     if m.automatic {
-        let at = ctx.store.find_counter(pair.pair.id, &automatic_key(author, conversation)).await?;
+        let key = automatic_key(author, conversation);
+        let at = ctx.store.find_counter(pair.pair.id, &key).await? + also(pair.pair.id, &key);
         facts.automatic_at = (at > 0).then_some(Timestamp(at));
     }
     if let (Some(order), true) = (order, rules.reason(m.reason).is_some_and(|r| r.once_per_order)) {
@@ -149,9 +174,16 @@ pub(crate) async fn weigh(ctx: &Context, m: &Incoming<'_>, now: Timestamp, pendi
         Some(earlier) => arrived_or_will(ctx, earlier.id).await?,
         None => None,
     };
-    let decision = decide(&facts, rules, now);
+    let mut decision = decide(&facts, rules, now);
+    if author == Author::Carrier && !decision.outcome.passes() {
+        // B: what does not pass is refused in the words for strangers, which tell nothing of the pair.
+        (facts.author, facts.rung) = (Author::Stranger, None);
+        decision = decide(&facts, rules, now);
+    }
+    let author = facts.author;
     let order = order.cloned();
-    Ok(Weighed { pair, author, joined, order, files, facts, decision, fingerprint, day, repeats })
+    let carrier = parcel.map(|p| p.carrier);
+    Ok(Weighed { pair, author, carrier, joined, order, files, facts, decision, fingerprint, day, repeats })
 }
 
 /// What the content says under these rules; for a replay the same content is read under others.
@@ -206,6 +238,10 @@ async fn count_orders(
 async fn author(ctx: &Context, m: &Incoming<'_>, pair: &PairFacts) -> Result<Author, StoreError> {
     let (from, aligned) = match m.sender {
         Sender::Party(role) => return Ok(Author::Party(role)),
+        Sender::Submitter(s) if s.seller == pair.pair.seller => return Ok(Author::Party(Role::Seller)),
+        // B1: another seller's alias that reaches a seller is told apart; a buyer's is nobody's business.
+        Sender::Submitter(_) if m.target.reaches == Role::Seller => return Ok(Author::ForeignSeller),
+        Sender::Submitter(_) => return Ok(Author::Stranger),
         Sender::Mail { is_null: true, .. } => return Ok(Author::MailSystem),
         Sender::Mail { from, aligned, .. } => (from, aligned),
     };

@@ -41,7 +41,7 @@ impl World {
         let recipient = resolve_recipient(&self.t.ctx, &Mailbox::parse(&address).unwrap()).await.unwrap();
         assert!(matches!(recipient, Recipient::Alias { .. }));
         let octets = format!("From: {}\r\n{octets}", writer.to_wire()).into_bytes().into();
-        let received = Received { reverse_path: Some(writer), recipients: vec![recipient], octets, authentication: ALIGNED };
+        let received = Received::new(Some(writer), vec![recipient], octets, ALIGNED);
         receive_message(&self.t.ctx, received).await.unwrap()
     }
 
@@ -173,7 +173,7 @@ async fn a_week_of_refusals_runs_in_a_moment_and_ends_with_one_notice() {
     let mut w = World::new().await;
     w.write(Role::Buyer, None, "Subject: q\r\n\r\nq\r\n").await;
     let mut ready = w.t.take_handed().remove(0);
-    let busy = Attempt { outcome: AttemptOutcome::Transient, status: "4.2.1".into() };
+    let busy = Attempt { outcome: AttemptOutcome::Transient, status: "4.2.1".into(), tls: None };
     let mut attempts = 0;
     loop {
         let state = record_attempt(&w.t.ctx, &ready, &busy).await.unwrap().unwrap();
@@ -200,7 +200,7 @@ async fn a_late_result_of_a_lost_lease_changes_nothing() {
     let late = w.t.take_handed().remove(0);
     w.t.clock.advance(Duration::from_secs(3600));
     let taken_over = lease_deliveries(&w.t.ctx, 10).await.unwrap().remove(0);
-    let done = Attempt { outcome: AttemptOutcome::Delivered, status: "2.0.0".into() };
+    let done = Attempt { outcome: AttemptOutcome::Delivered, status: "2.0.0".into(), tls: None };
     assert_eq!(record_attempt(&w.t.ctx, &late, &done).await.unwrap(), None);
     assert_eq!(record_attempt(&w.t.ctx, &taken_over, &done).await.unwrap(), Some(DeliveryState::Delivered));
 }
@@ -224,8 +224,7 @@ async fn refusals_in_the_session() {
     let recipient = |w: &World| Mailbox::parse(&format!("{}@market.test", w.f.pair.seller_alias.as_str())).unwrap();
     let receive = async |reverse: &str, octets: &str, authentication: Authentication| {
         let recipients = vec![resolve_recipient(&w.t.ctx, &recipient(&w)).await.unwrap()];
-        let received =
-            Received { reverse_path: Mailbox::parse(reverse).ok(), recipients, octets: octets.as_bytes().into(), authentication };
+        let received = Received::new(Mailbox::parse(reverse).ok(), recipients, octets.as_bytes().into(), authentication);
         receive_message(&w.t.ctx, received).await.unwrap()
     };
     let own = "From: ana1@buyer.test\r\n\r\nx\r\n";

@@ -1,11 +1,12 @@
 //! An authoritative name server for a made-up zone: whatever is asked is answered, if only with "no such name".
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use hickory_proto::op::{Message, MessageType, ResponseCode};
-use hickory_proto::rr::rdata::{A, MX, SOA, TXT};
+use hickory_proto::rr::rdata::{A, MX, PTR, SOA, TLSA, TXT};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use tokio::net::UdpSocket;
 
@@ -18,7 +19,9 @@ const TXT_OCTETS: usize = 255;
 #[derive(Clone, Default)]
 pub struct Zone {
     records: Arc<RwLock<HashMap<String, Vec<RData>>>>,
-    silent: Arc<std::sync::atomic::AtomicBool>,
+    failing: Arc<RwLock<HashSet<String>>>,
+    silent: Arc<AtomicBool>,
+    authentic: Arc<AtomicBool>,
 }
 
 impl Zone {
@@ -29,15 +32,33 @@ impl Zone {
 
     /// Adds a mail exchanger.
     pub fn mx(&self, name: &str, exchange: &str) {
+        self.mx_of_preference(name, 10, exchange);
+    }
+
+    /// Adds a mail exchanger of a preference; the lower, the better.
+    pub fn mx_of_preference(&self, name: &str, preference: u16, exchange: &str) {
         if let Ok(exchange) = Name::from_utf8(format!("{exchange}.")) {
-            self.add(name, RData::MX(MX::new(10, exchange)));
+            self.add(name, RData::MX(MX::new(preference, exchange)));
         }
+    }
+
+    /// Adds a certificate association at a name such as `_25._tcp.mx.shop.example` (RFC 6698).
+    pub fn tlsa(&self, name: &str, usage: u8, selector: u8, matching: u8, data: &[u8]) {
+        self.add(name, RData::TLSA(TLSA::new(usage.into(), selector.into(), matching.into(), data.to_vec())));
     }
 
     /// Adds a text of any length.
     pub fn txt(&self, name: &str, text: &str) {
         let pieces = text.as_bytes().chunks(TXT_OCTETS).map(|c| String::from_utf8_lossy(c).into_owned()).collect();
         self.add(name, RData::TXT(TXT::new(pieces)));
+    }
+
+    /// Gives an address its reverse name.
+    pub fn ptr(&self, address: Ipv4Addr, name: &str) {
+        let [a, b, c, d] = address.octets();
+        if let Ok(target) = Name::from_utf8(format!("{name}.")) {
+            self.add(&format!("{d}.{c}.{b}.{a}.in-addr.arpa"), RData::PTR(PTR(target)));
+        }
     }
 
     /// A domain whose mail comes from and goes to loopback: MX, A and an SPF record.
@@ -55,7 +76,22 @@ impl Zone {
 
     /// Stops or resumes answering, as a dead server does.
     pub fn set_silent(&self, silent: bool) {
-        self.silent.store(silent, std::sync::atomic::Ordering::Relaxed);
+        self.silent.store(silent, Ordering::Relaxed);
+    }
+
+    /// Says of every answer that it is authentic, as a validating resolver does to who asks for it (RFC 6840, section 5.8).
+    pub fn set_authentic(&self, authentic: bool) {
+        self.authentic.store(authentic, Ordering::Relaxed);
+    }
+
+    /// Answers every question for that name with SERVFAIL, as a validating resolver does where signatures are wrong.
+    pub fn set_failing(&self, name: &str, failing: bool) {
+        let mut names = self.failing.write().unwrap_or_else(PoisonError::into_inner);
+        if failing {
+            names.insert(name.to_ascii_lowercase());
+        } else {
+            names.remove(&name.to_ascii_lowercase());
+        }
     }
 
     fn add(&self, name: &str, data: RData) {
@@ -71,6 +107,12 @@ impl Zone {
         let Some(query) = request.queries.first() else { return response };
         response.add_query(query.clone());
         let name = query.name().to_utf8().trim_end_matches('.').to_ascii_lowercase();
+        if self.failing.read().unwrap_or_else(PoisonError::into_inner).contains(&name) {
+            response.metadata.response_code = ResponseCode::ServFail;
+            return response;
+        }
+        let is_asked_for = request.metadata.authentic_data || request.edns.as_ref().is_some_and(|edns| edns.flags().dnssec_ok);
+        response.metadata.authentic_data = is_asked_for && self.authentic.load(Ordering::Relaxed);
         let records = self.records.read().unwrap_or_else(PoisonError::into_inner);
         match records.get(&name) {
             Some(found) => {
@@ -103,7 +145,7 @@ pub async fn serve_dns(zone: Zone, address: SocketAddr) -> std::io::Result<Socke
     tokio::spawn(async move {
         let mut buffer = [0; 4096];
         while let Ok((length, peer)) = socket.recv_from(&mut buffer).await {
-            if zone.silent.load(std::sync::atomic::Ordering::Relaxed) {
+            if zone.silent.load(Ordering::Relaxed) {
                 continue;
             }
             if let Ok(request) = Message::from_vec(&buffer[..length])

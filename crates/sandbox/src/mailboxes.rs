@@ -133,6 +133,9 @@ async fn serve(mut stream: TcpStream, mailboxes: &Mailboxes, hostname: &str) -> 
                 }
                 session.receive(&buffer[..length]);
             }
+            Step::Transaction => session.answer_transaction(Reply::new(250, "2.1.0", "ok")),
+            // Nobody signs in here; it is not offered.
+            Step::Authenticate(_) => session.answer_authentication(Reply::new(535, "5.7.8", "no such user")),
             Step::Recipient(mailbox) => session.answer_recipient(match mailboxes.behaviour(&mailbox) {
                 Behaviour::Accept | Behaviour::CloseAfterDot => Reply::new(250, "2.1.5", "ok"),
                 Behaviour::Defer => Reply::new(450, "4.2.1", format!("mailbox of {} is busy", mailbox.to_wire())),

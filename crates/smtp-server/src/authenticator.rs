@@ -16,6 +16,7 @@ use mail_auth::{
 };
 use operations::{Authentication, Verdict};
 
+use crate::authentication_results::believe;
 use crate::cache::DnsCache;
 
 /// How long all lookups for one message may take; afterwards it is "try again later".
@@ -25,6 +26,20 @@ const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
 const QUERY_ATTEMPTS: usize = 2;
 /// Most signatures that are verified; a message with more is an attack on our CPU.
 const MAX_SIGNATURES: usize = 10;
+
+/// Where a message comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum Origin<'a> {
+    /// From this client.
+    Client(IpAddr),
+    /// Through a relay of the operator's own.
+    Relay {
+        /// The client for whom it speaks, where it told.
+        told: Option<IpAddr>,
+        /// Under which name it writes what it found out.
+        authserv_id: Option<&'a str>,
+    },
+}
 
 /// Checks messages against the DNS.
 pub struct Authenticator {
@@ -66,18 +81,31 @@ impl Authenticator {
         self.inner.resolver()
     }
 
-    /// What the DNS says of a message from this client.
-    pub async fn authenticate(&self, client: IpAddr, helo: &str, reverse_path: &ReversePath, octets: &[u8]) -> Authentication {
+    /// What the DNS says of a message, or the operator's own relay where the message came through one.
+    pub async fn authenticate(&self, origin: Origin<'_>, helo: &str, reverse_path: &ReversePath, octets: &[u8]) -> Authentication {
+        let client = match origin {
+            Origin::Client(client) => Some(client),
+            Origin::Relay { told, authserv_id } => {
+                if let Some(said) = authserv_id.and_then(|id| believe(octets, id)) {
+                    return said;
+                }
+                told
+            }
+        };
         let unsettled = Authentication { spf: Verdict::TempError, dkim: Verdict::TempError, dmarc: Verdict::TempError, aligned: false };
         tokio::time::timeout(DEADLINE, self.check(client, helo, reverse_path, octets)).await.unwrap_or(unsettled)
     }
 
-    async fn check(&self, client: IpAddr, helo: &str, reverse_path: &ReversePath, octets: &[u8]) -> Authentication {
+    async fn check(&self, client: Option<IpAddr>, helo: &str, reverse_path: &ReversePath, octets: &[u8]) -> Authentication {
         let Some(message) = AuthenticatedMessage::parse(octets) else { return Authentication::default() };
         if is_oversize(&message) {
             return Authentication::default();
         }
-        let spf = self.spf(client.to_canonical(), helo, reverse_path).await;
+        let spf = match client {
+            Some(client) => self.spf(client.to_canonical(), helo, reverse_path).await,
+            // Of whom a relay does not tell there is no address to check: the result is "none".
+            None => SpfOutput::new(String::new()),
+        };
         let signatures = count_signatures(&message);
         let dkim = if signatures > MAX_SIGNATURES { Vec::new() } else { self.inner.verify_dkim(self.parameters(&message)).await };
         let mail_from = reverse_path.as_ref().map_or("", |m| m.domain().as_str());

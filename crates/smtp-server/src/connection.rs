@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mail::smtp::Reply;
-use mail::smtp::server::{Envelope, Session, Step};
-use operations::{Context, Received, Recipient, receive_message, resolve_recipient};
+use mail::smtp::server::{Credentials, Envelope, Role, Session, Step};
+use operations::{Authentication, Received, Recipient, Submitter, receive_message, resolve_recipient, sign_in};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-use crate::authenticator::Authenticator;
-use crate::clients::Ticket;
+use crate::authenticator::Origin;
+use crate::clients::{Clients, Ticket};
 use crate::listener::is_down;
-use crate::replies;
+use crate::settings::{Current, SmtpHandle, TrustedRelay};
 use crate::spool::Spool;
+use crate::{log, replies};
 
 /// RFC 5321, section 4.5.3.2.7: a server waits at least 5 minutes for a command.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
@@ -23,6 +24,8 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
 const DATA_TIMEOUT: Duration = Duration::from_secs(180);
 /// A whole session, however slowly it drips.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(3600);
+/// How long a sign-in holds: with a token that is revoked no message begins later than that.
+const SIGN_IN_HOLDS: Duration = Duration::from_secs(900);
 /// A client that does not read its replies.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(120);
 /// What is read at once.
@@ -32,17 +35,37 @@ const LARGE_BYTES: usize = 1 << 20;
 
 /// What all connections of a server share.
 pub(crate) struct Shared {
-    pub(crate) ctx: Arc<Context>,
-    pub(crate) authenticator: Authenticator,
+    pub(crate) handle: SmtpHandle,
+    pub(crate) clients: Arc<Clients>,
     pub(crate) large: Semaphore,
+    /// Whether there is a door at which people sign in.
+    pub(crate) takes_submissions: bool,
     pub(crate) shutdown: watch::Receiver<bool>,
+}
+
+/// Who signed in, and when.
+struct SignedIn {
+    submitter: Submitter,
+    at: Instant,
+}
+
+impl SignedIn {
+    fn is_over(&self, now: Instant) -> bool {
+        now.duration_since(self.at) >= SIGN_IN_HOLDS
+    }
 }
 
 /// What one connection keeps beside the session.
 pub(crate) struct Connection {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) client: IpAddr,
-    pub(crate) ticket: Ticket,
+    shared: Arc<Shared>,
+    /// What was in force when it began.
+    current: Arc<Current>,
+    door: &'static str,
+    client: IpAddr,
+    relay: Option<TrustedRelay>,
+    ticket: Ticket,
+    pub(crate) is_in_tls: bool,
+    signed_in: Option<SignedIn>,
     recipients: Vec<Recipient>,
     spool: Spool,
     spool_failed: bool,
@@ -56,8 +79,28 @@ pub(crate) enum Ended {
 }
 
 impl Connection {
-    pub(crate) fn new(shared: Arc<Shared>, client: IpAddr, ticket: Ticket) -> Self {
-        Self { shared, client, ticket, recipients: Vec::new(), spool: Spool::default(), spool_failed: false, opened: Instant::now() }
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        current: Arc<Current>,
+        role: Role,
+        client: IpAddr,
+        relay: Option<TrustedRelay>,
+        ticket: Ticket,
+    ) -> Self {
+        Self {
+            shared,
+            current,
+            door: log::door(role),
+            client,
+            relay,
+            ticket,
+            is_in_tls: false,
+            signed_in: None,
+            recipients: Vec::new(),
+            spool: Spool::default(),
+            spool_failed: false,
+            opened: Instant::now(),
+        }
     }
 
     /// Runs the session until it ends or asks for TLS.
@@ -77,12 +120,23 @@ impl Connection {
                         None => {}
                     }
                 }
+                Step::Authenticate(credentials) => {
+                    let reply = self.sign_in(&credentials).await;
+                    session.answer_authentication(reply);
+                }
+                Step::Transaction => self.transaction(session),
+                // Asked before the address is looked at, so that the answer tells nothing of it.
+                Step::Recipient(_) if self.relay.is_none() && self.ticket.has_probed() => {
+                    self.turned_away("too many unknown recipients");
+                    session.close(Reply::new(421, "4.7.0", "too many unknown recipients; come back later"));
+                }
                 Step::Recipient(mailbox) => {
-                    let found = resolve_recipient(&self.shared.ctx, &mailbox).await;
+                    let found = resolve_recipient(&self.current.ctx, &mailbox).await;
                     let reply = replies::to_recipient(&found);
                     match found {
                         Ok(recipient) if reply.is_positive() => self.recipients.push(recipient),
-                        Ok(Recipient::UnknownAlias) if self.ticket.unknown_recipient() => {
+                        Ok(Recipient::UnknownAlias) if self.relay.is_none() && self.ticket.unknown_recipient() => {
+                            self.turned_away("too many unknown recipients");
                             session.close(Reply::new(421, "4.7.0", "too many unknown recipients; come back later"));
                             continue;
                         }
@@ -98,7 +152,13 @@ impl Connection {
                     let reply = self.message(envelope).await;
                     session.answer_message(reply);
                 }
-                Step::Discard => self.forget(),
+                Step::Discard => {
+                    if let Some(refusal) = session.take_refusal() {
+                        let (code, status) = (refusal.code, refusal.status);
+                        tracing::info!(code, status, door = self.door, tls = self.is_in_tls, "message refused");
+                    }
+                    self.forget();
+                }
                 Step::StartTls => {
                     flush(stream, session).await?;
                     self.forget();
@@ -107,7 +167,7 @@ impl Connection {
                 Step::Close => {
                     flush(stream, session).await?;
                     // The client may still be sending; a polite end lets it read our reply first.
-                    let _ = stream.shutdown().await;
+                    let _ = timeout(WRITE_TIMEOUT, stream.shutdown()).await;
                     return Ok(Ended::Closed);
                 }
             }
@@ -144,26 +204,97 @@ impl Connection {
         }
     }
 
+    /// Lets a message begin, or not.
+    fn transaction(&self, session: &mut Session) {
+        if self.signed_in.as_ref().is_some_and(|signed_in| signed_in.is_over(Instant::now())) {
+            return session.close(Reply::new(421, "4.7.0", "you signed in a while ago; connect and sign in again"));
+        }
+        let may_send = self.may_send();
+        if !may_send {
+            self.turned_away("too many messages in a minute");
+        }
+        session.answer_transaction(replies::to_transaction(may_send));
+    }
+
+    /// Whether this client, or the seller who signed in, may send a message now; relays of our own always may.
+    fn may_send(&self) -> bool {
+        match &self.signed_in {
+            Some(signed_in) => self.ticket.submission(signed_in.submitter.seller),
+            None => self.relay.is_some() || self.ticket.message(),
+        }
+    }
+
+    async fn sign_in(&mut self, credentials: &Credentials) -> Reply {
+        if !self.ticket.may_sign_in() {
+            self.turned_away("too many refused sign-ins");
+            return Reply::new(454, "4.7.0", "too many sign-ins were refused; come back in ten minutes");
+        }
+        let found = sign_in(&self.current.ctx, &credentials.user, &credentials.password).await;
+        let reply = replies::to_sign_in(&found);
+        match found {
+            Ok(Some(submitter)) => {
+                self.ticket.signed_in();
+                self.signed_in = Some(SignedIn { submitter, at: Instant::now() });
+            }
+            Ok(None) => {
+                self.ticket.refused_sign_in();
+                log::sign_in_refused(self.client, &reply);
+            }
+            Err(error) => tracing::error!(%error, "a sign-in could not be checked, the client was told to try again"),
+        }
+        reply
+    }
+
     async fn message(&mut self, envelope: Envelope) -> Reply {
         let started = Instant::now();
         let recipients = std::mem::take(&mut self.recipients);
         if std::mem::take(&mut self.spool_failed) {
             self.forget();
+            tracing::error!("a message could not be spooled, the client was told to try again; make room for temporary files");
             return Reply::new(452, "4.3.1", "there is no room to keep the message; try again later");
         }
-        let shared = Arc::clone(&self.shared);
+        let (shared, current) = (Arc::clone(&self.shared), Arc::clone(&self.current));
         let _permit = if self.spool.length() > LARGE_BYTES { shared.large.acquire().await.ok() } else { None };
-        let Ok(octets) = self.spool.take() else { return replies::unavailable() };
-        let authentication = shared.authenticator.authenticate(self.client, &envelope.helo, &envelope.reverse_path, &octets).await;
-        let received = Received { reverse_path: envelope.reverse_path, recipients, octets, authentication };
-        let receipt = receive_message(&shared.ctx, received).await;
-        if let Err(error) = &receipt {
-            tracing::error!(%error, "a message was not taken, the client was told to try again");
-        }
-        if let Some(histogram) = &shared.ctx.metrics.acceptance {
+        let octets = match self.spool.take() {
+            Ok(octets) => octets,
+            Err(error) => {
+                tracing::error!(%error, "a message could not be read back, the client was told to try again");
+                return replies::unavailable();
+            }
+        };
+        let authentication = self.authenticate(&envelope, &octets).await;
+        let received = Received {
+            authentication,
+            reverse_path: envelope.reverse_path,
+            recipients,
+            octets,
+            submitter: self.signed_in.as_ref().map(|signed_in| signed_in.submitter.clone()),
+            tls: self.is_in_tls,
+            dsn: envelope.dsn,
+        };
+        let receipt = receive_message(&current.ctx, received).await;
+        if let Some(histogram) = &current.ctx.metrics.acceptance {
             histogram.observe(started.elapsed().as_secs_f64());
         }
-        replies::to_message(&receipt)
+        let reply = replies::to_message(&receipt, shared.takes_submissions);
+        log::message(self.door, self.is_in_tls, authentication, &receipt, &reply, started);
+        reply
+    }
+
+    /// Who signed in needs no SPF, DKIM or DMARC.
+    async fn authenticate(&self, envelope: &Envelope, octets: &[u8]) -> Authentication {
+        if self.signed_in.is_some() {
+            return Authentication::default();
+        }
+        let origin = match &self.relay {
+            Some(relay) => Origin::Relay { told: envelope.told_client, authserv_id: relay.authserv_id.as_deref() },
+            None => Origin::Client(self.client),
+        };
+        self.current.authenticator.authenticate(origin, &envelope.helo, &envelope.reverse_path, octets).await
+    }
+
+    fn turned_away(&self, why: &'static str) {
+        log::turned_away(&self.shared.clients, Some(self.client), self.door, why);
     }
 
     fn forget(&mut self) {
@@ -185,4 +316,20 @@ async fn flush<S: AsyncWrite + Unpin>(stream: &mut S, session: &mut Session) -> 
     })
     .await
     .map_err(late)?
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{MarketplaceId, SellerId};
+
+    use super::*;
+
+    #[test]
+    fn a_sign_in_holds_for_a_quarter_of_an_hour() {
+        let marketplace = MarketplaceId::new("es").unwrap();
+        let submitter = Submitter { seller: SellerId::of(&marketplace, "s1"), marketplace };
+        let signed_in = SignedIn { submitter, at: Instant::now() };
+        let after = |seconds| signed_in.is_over(signed_in.at + Duration::from_secs(seconds));
+        assert!(!after(0) && !after(15 * 60 - 1) && after(15 * 60));
+    }
 }

@@ -4,94 +4,107 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mail::smtp::server::{Limits, Session};
+use mail::smtp::server::Role;
 use operations::Context;
-use operations::metrics::Metrics;
-use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 
 use crate::authenticator::Authenticator;
-use crate::clients::{ClientLimits, Clients};
-use crate::connection::{Connection, Ended, Shared};
+use crate::clients::Clients;
+use crate::connection::Shared;
+use crate::session;
+use crate::settings::{Current, SmtpHandle, SmtpServerSettings};
 
 /// Large messages worked on at a time: with 26 MB each, the memory that mail can take.
 const LARGE_AT_ONCE: usize = 4;
-/// A TLS handshake that takes longer is given up.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 /// At the end, how long a client that is sending a message is waited for.
 const DRAIN: Duration = Duration::from_secs(20);
 /// After an accept failed for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What the server is told.
-pub struct SmtpServerSettings {
-    /// Addresses to listen on.
-    pub listen: Vec<SocketAddr>,
-    /// Our own host name.
-    pub hostname: String,
-    /// Limits of a session.
-    pub limits: Limits,
-    /// Limits of clients.
-    pub clients: ClientLimits,
-    /// Certificate and key for STARTTLS.
-    pub tls: Option<TlsAcceptor>,
-}
-
 /// Listeners that are bound but not yet served.
 pub struct SmtpServer {
-    listeners: Vec<TcpListener>,
+    listeners: Vec<(Role, TcpListener)>,
     settings: SmtpServerSettings,
     clients: Arc<Clients>,
+    handle: SmtpHandle,
 }
 
 impl SmtpServer {
     /// Binds every address.
     ///
     /// # Errors
-    /// The address that cannot be bound and why.
+    /// The address that cannot be bound and why; an address for submission without a certificate is one of them.
     pub async fn bind(settings: SmtpServerSettings) -> Result<Self, (SocketAddr, std::io::Error)> {
         let mut listeners = Vec::new();
-        for address in &settings.listen {
-            listeners.push(TcpListener::bind(address).await.map_err(|e| (*address, e))?);
+        let roles = [(Role::Relay, &settings.listen), (Role::Submission, &settings.submission), (Role::Submissions, &settings.submissions)];
+        for (role, addresses) in roles {
+            for address in addresses {
+                if role != Role::Relay && settings.tls.is_none() {
+                    return Err((*address, std::io::Error::other("submission needs a certificate: passwords never travel in clear")));
+                }
+                listeners.push((role, TcpListener::bind(address).await.map_err(|e| (*address, e))?));
+            }
         }
         let clients = Clients::new(settings.clients);
-        Ok(Self { listeners, settings, clients })
+        let handle = SmtpHandle::new(Arc::clone(&clients));
+        Ok(Self { listeners, settings, clients, handle })
     }
 
-    /// The addresses in use, which differ from the configured ones where the port was 0.
+    /// The addresses in use for mail of other servers, which differ from the configured ones where the port was 0.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().filter_map(|l| l.local_addr().ok()).collect()
+        self.addresses_of(Role::Relay)
+    }
+
+    /// Those for submission with STARTTLS.
+    #[must_use]
+    pub fn submission_addresses(&self) -> Vec<SocketAddr> {
+        self.addresses_of(Role::Submission)
+    }
+
+    /// Those for submission inside TLS.
+    #[must_use]
+    pub fn submissions_addresses(&self) -> Vec<SocketAddr> {
+        self.addresses_of(Role::Submissions)
+    }
+
+    fn addresses_of(&self, role: Role) -> Vec<SocketAddr> {
+        self.listeners.iter().filter(|(of, _)| *of == role).filter_map(|(_, listener)| listener.local_addr().ok()).collect()
+    }
+
+    /// By which the server is told anew while it runs.
+    #[must_use]
+    pub fn handle(&self) -> SmtpHandle {
+        self.handle.clone()
     }
 
     /// Serves until `shutdown` turns true and every session has ended.
     pub async fn serve(self, ctx: Arc<Context>, authenticator: Authenticator, shutdown: watch::Receiver<bool>) {
-        let shared = Arc::new(Shared { ctx, authenticator, large: Semaphore::new(LARGE_AT_ONCE), shutdown: shutdown.clone() });
-        let settings = Arc::new(self.settings);
+        self.handle.begin(Current { ctx, authenticator, settings: self.settings });
+        let shared = Arc::new(Shared {
+            handle: self.handle,
+            clients: self.clients,
+            large: Semaphore::new(LARGE_AT_ONCE),
+            takes_submissions: self.listeners.iter().any(|(role, _)| *role != Role::Relay),
+            shutdown: shutdown.clone(),
+        });
         let mut accepting = JoinSet::new();
-        for listener in self.listeners {
-            accepting.spawn(accept(listener, Arc::clone(&shared), Arc::clone(&settings), Arc::clone(&self.clients), shutdown.clone()));
+        for (role, listener) in self.listeners {
+            accepting.spawn(accept(listener, role, Arc::clone(&shared), shutdown.clone()));
         }
         while accepting.join_next().await.is_some() {}
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    shared: Arc<Shared>,
-    settings: Arc<SmtpServerSettings>,
-    clients: Arc<Clients>,
-    mut shutdown: watch::Receiver<bool>,
-) {
+async fn accept(listener: TcpListener, role: Role, shared: Arc<Shared>, mut shutdown: watch::Receiver<bool>) {
     let mut sessions = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    sessions.spawn(session(stream, peer, Arc::clone(&shared), Arc::clone(&settings), Arc::clone(&clients)));
+                    sessions.spawn(session::run(stream, peer, role, Arc::clone(&shared)));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -114,30 +127,4 @@ async fn accept(
 pub(crate) async fn is_down(shutdown: &mut watch::Receiver<bool>) {
     // A sender that is gone means the same.
     drop(shutdown.wait_for(|down| *down).await);
-}
-
-async fn session(mut stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, settings: Arc<SmtpServerSettings>, clients: Arc<Clients>) {
-    // Replies are single writes; waiting for more to send would cost 40 ms each.
-    let _ = stream.set_nodelay(true);
-    let client = peer.ip().to_canonical();
-    let metrics = &shared.ctx.metrics.sessions;
-    let Some(ticket) = clients.enter(client) else {
-        Metrics::count(metrics, "turned_away");
-        let _ = stream.write_all(b"421 4.7.0 too many sessions; come back in a minute\r\n").await;
-        return;
-    };
-    Metrics::count(metrics, "opened");
-    let mut session = Session::new(&settings.hostname, settings.limits.clone(), settings.tls.is_some());
-    let mut connection = Connection::new(Arc::clone(&shared), client, ticket);
-    let ended = connection.drive(&mut stream, &mut session).await;
-    if let (Ok(Ended::StartTls), Some(tls)) = (&ended, &settings.tls) {
-        match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
-            Ok(Ok(mut stream)) => {
-                session.tls_started();
-                drop(connection.drive(&mut stream, &mut session).await);
-            }
-            Ok(Err(_)) => tracing::debug!("a TLS handshake failed"),
-            Err(_) => tracing::debug!("a TLS handshake took too long"),
-        }
-    }
 }

@@ -33,6 +33,13 @@ pub(crate) async fn counter(s: &Session, pair: PairId, name: &str) -> Result<i64
     Ok(one(s, sql, &[&pair.bucket().number(), &octets(pair.as_bytes()), &name], |c| c.integer()).await?.unwrap_or(0))
 }
 
+/// Counters of one name, whose index says again which names it holds.
+pub(crate) async fn counters_named(s: &Session, key: &str, after: Option<PairId>, limit: usize) -> Result<Vec<(PairId, i64)>, Failure> {
+    let sql = "SELECT pair, value FROM counter WHERE name LIKE 'refused/%' AND name = $1 AND pair > $2 ORDER BY pair LIMIT $3";
+    let after = after.map_or([0; 16], |p| *p.as_bytes());
+    all(s, sql, &[&key, &after.as_slice(), &limit_number(limit)], rows::counter).await
+}
+
 /// Several counters, in the order of their names.
 pub(crate) async fn counters(s: &Session, pair: PairId, names: &[String]) -> Result<Vec<i64>, Failure> {
     if names.is_empty() {

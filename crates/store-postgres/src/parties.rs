@@ -52,3 +52,7 @@ pub(crate) async fn put_setting_once(s: &Session, name: &str, value: &str) -> Re
 pub(crate) async fn token(s: &Session, hash: &[u8; 32]) -> Result<Option<Token>, Failure> {
     one(s, &format!("SELECT {} FROM token WHERE hash = $1", rows::TOKEN), &[&hash.as_slice()], rows::token).await
 }
+
+pub(crate) async fn tokens(s: &Session) -> Result<Vec<Token>, Failure> {
+    all(s, &format!("SELECT {} FROM token ORDER BY name COLLATE \"C\"", rows::TOKEN), &[], rows::token).await
+}

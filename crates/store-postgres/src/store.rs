@@ -25,7 +25,11 @@ use crate::writer::{Job, Writer};
 use crate::{conversations, deliveries, ledger, messages, pairs, parties};
 
 /// Numbered, forward only, never edited once shipped.
-const MIGRATIONS: [&str; 2] = [include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_rules.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../migrations/0001_first.sql"),
+    include_str!("../migrations/0002_rules.sql"),
+    include_str!("../migrations/0003_mail.sql"),
+];
 /// How often migrating is begun again.
 const MIGRATION_TRIES: usize = 5;
 /// Commits that may wait; one more waits in its caller, which bounds memory.
@@ -145,6 +149,10 @@ impl Store for PostgresStore {
         Box::pin(self.readers.read(move |s| async move { pairs::counter(&s, pair, key).await }))
     }
 
+    fn list_counters<'a>(&'a self, key: &'a str, after: Option<PairId>, limit: usize) -> StoreFuture<'a, Vec<(PairId, i64)>> {
+        Box::pin(self.readers.read(move |s| async move { pairs::counters_named(&s, key, after, limit).await }))
+    }
+
     fn find_seller(&self, id: SellerId) -> StoreFuture<'_, Option<Seller>> {
         Box::pin(self.readers.read(move |s| async move { parties::seller(&s, id).await }))
     }
@@ -227,8 +235,16 @@ impl Store for PostgresStore {
         Box::pin(self.readers.read(move |s| async move { deliveries::lease_due(&s, owner, now, until, limit).await }))
     }
 
+    fn bring_forward(&self, now: Timestamp, latest: Timestamp) -> StoreFuture<'_, u64> {
+        Box::pin(self.readers.read(move |s| async move { deliveries::bring_forward(&s, now, latest).await }))
+    }
+
     fn release_leases(&self, owner: NodeId) -> StoreFuture<'_, u64> {
         Box::pin(self.readers.read(move |s| async move { deliveries::release(&s, owner).await }))
+    }
+
+    fn list_waiting(&self, after: Option<(Timestamp, MessageId)>, limit: usize) -> StoreFuture<'_, Vec<(Delivery, PairId)>> {
+        Box::pin(self.readers.read(move |s| async move { deliveries::list_waiting(&s, after, limit).await }))
     }
 
     fn count_waiting(&self) -> StoreFuture<'_, i64> {
@@ -238,5 +254,9 @@ impl Store for PostgresStore {
     fn find_token<'a>(&'a self, hash: &'a [u8; 32]) -> StoreFuture<'a, Option<Token>> {
         let hash = *hash;
         Box::pin(self.readers.read(move |s| async move { parties::token(&s, &hash).await }))
+    }
+
+    fn list_tokens(&self) -> StoreFuture<'_, Vec<Token>> {
+        Box::pin(self.readers.read(|s| async move { parties::tokens(&s).await }))
     }
 }

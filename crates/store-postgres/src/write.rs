@@ -1,8 +1,7 @@
 //! The rows of a planned batch: one multi-row statement a table, all pipelined.
 
-use domain::id::SellerId;
 use store::rows::{domains_to_text, items_to_text, mailboxes_to_text};
-use store::{Body, BodyPlace, TokenScope, Writes};
+use store::{Body, BodyPlace, Writes};
 
 use crate::connection::Session;
 use crate::error::Failure;
@@ -50,17 +49,19 @@ fn one_row(affected: u64) -> Result<(), Failure> {
 async fn sellers(s: &Session, writes: &Writes) -> Result<(), Failure> {
     for x in &writes.sellers {
         one_row(s.execute(
-            "INSERT INTO seller (bucket, id, marketplace, shop_id, business_name, email, customer_service_email, approved_senders, approved_carriers, locale, updated_at, version, own_senders, notify_blocked, important_withdrawn)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+            "INSERT INTO seller (bucket, id, marketplace, shop_id, business_name, email, customer_service_email, approved_senders, approved_carriers, locale, updated_at, version, own_senders, notify_blocked, important_withdrawn, undeliverable_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
              ON CONFLICT (bucket, id) DO UPDATE SET business_name = excluded.business_name, email = excluded.email,
                customer_service_email = excluded.customer_service_email, approved_senders = excluded.approved_senders,
                approved_carriers = excluded.approved_carriers, locale = excluded.locale, updated_at = excluded.updated_at, version = excluded.version,
-               own_senders = excluded.own_senders, notify_blocked = excluded.notify_blocked, important_withdrawn = excluded.important_withdrawn
+               own_senders = excluded.own_senders, notify_blocked = excluded.notify_blocked, important_withdrawn = excluded.important_withdrawn,
+               undeliverable_at = excluded.undeliverable_at
              WHERE seller.version = excluded.version - 1",
             &[
                 &x.id.bucket().number(), &x.id.as_bytes().as_slice(), &x.marketplace.as_str(), &x.shop_id, &x.business_name, &x.email.to_wire(),
                 &x.customer_service_email.to_wire(), &mailboxes_to_text(&x.approved_senders), &domains_to_text(&x.approved_carriers), &x.locale,
                 &x.updated_at.map(|t| t.0), &x.version, &mailboxes_to_text(&x.own_senders), &x.notify_blocked, &x.important_withdrawn,
+                &x.undeliverable_at.map(|t| t.0),
             ],
         )
         .await?)?;
@@ -78,14 +79,16 @@ async fn sellers(s: &Session, writes: &Writes) -> Result<(), Failure> {
 async fn buyers(s: &Session, writes: &Writes) -> Result<(), Failure> {
     for b in &writes.buyers {
         one_row(s.execute(
-            "INSERT INTO buyer (id, marketplace, shop_id, email, first_name, locale, opted_out_at, opted_out_by_buyer, updated_at, version)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            "INSERT INTO buyer (id, marketplace, shop_id, email, first_name, locale, opted_out_at, opted_out_by_buyer, updated_at, version, undeliverable_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
              ON CONFLICT (id) DO UPDATE SET email = excluded.email, first_name = excluded.first_name, locale = excluded.locale,
-               opted_out_at = excluded.opted_out_at, opted_out_by_buyer = excluded.opted_out_by_buyer, updated_at = excluded.updated_at, version = excluded.version
+               opted_out_at = excluded.opted_out_at, opted_out_by_buyer = excluded.opted_out_by_buyer, updated_at = excluded.updated_at, version = excluded.version,
+               undeliverable_at = excluded.undeliverable_at
              WHERE buyer.version = excluded.version - 1",
             &[
                 &b.id.as_bytes().as_slice(), &b.marketplace.as_str(), &b.shop_id, &b.email.to_wire(), &b.first_name, &b.locale,
                 &b.opt_out.map(|o| o.since_at.0), &b.opt_out.is_some_and(|o| o.source == domain::OptOutSource::Buyer), &b.updated_at.map(|t| t.0), &b.version,
+                &b.undeliverable_at.map(|t| t.0),
             ],
         )
         .await?)?;
@@ -336,13 +339,10 @@ async fn heads(s: &Session, writes: &Writes) -> Result<(), Failure> {
 
 async fn tokens(s: &Session, writes: &Writes) -> Result<(), Failure> {
     for t in &writes.tokens {
-        let seller = match &t.scope {
-            TokenScope::Operator => None,
-            TokenScope::Seller(id) => Some(SellerId::as_bytes(id).as_slice()),
-        };
+        let (seller, submit_only) = t.scope.columns();
         s.execute(
-            "INSERT INTO token (hash, name, seller, created_at) VALUES ($1, $2, $3, $4)",
-            &[&t.hash.as_slice(), &t.name, &seller, &t.created_at.0],
+            "INSERT INTO token (hash, name, seller, created_at, submit_only) VALUES ($1, $2, $3, $4, $5)",
+            &[&t.hash.as_slice(), &t.name, &seller.map(|id| id.as_bytes().as_slice()), &t.created_at.0, &submit_only],
         )
         .await?;
     }

@@ -9,7 +9,11 @@ use store::StoreError;
 use crate::error::store_error;
 
 /// Numbered, forward only, never edited once shipped.
-const MIGRATIONS: [&str; 2] = [include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_rules.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../migrations/0001_first.sql"),
+    include_str!("../migrations/0002_rules.sql"),
+    include_str!("../migrations/0003_mail.sql"),
+];
 /// A lock that another process holds is waited for at most this long, so that a client is told 451 within a second.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 /// Page cache of the writer in KiB; negative by SQLite's convention.

@@ -2,7 +2,7 @@
 
 use domain::Timestamp;
 use domain::delivery::{Delivery, Lease};
-use domain::id::{MessageId, NodeId};
+use domain::id::{MessageId, NodeId, PairId};
 use rusqlite::{Connection, params};
 use store::{BodyKind, Due, rows};
 
@@ -54,9 +54,31 @@ pub(crate) fn lease_due(
     Ok(leased)
 }
 
+pub(crate) fn bring_forward(connection: &Connection, now: Timestamp, latest: Timestamp) -> Result<u64, Failure> {
+    let sql = "UPDATE delivery SET due_at = ?1 WHERE state IN ('queued', 'deferred') AND due_at > ?2";
+    Ok(connection.execute(sql, params![now.0, latest.0])? as u64)
+}
+
 pub(crate) fn release(connection: &Connection, owner: NodeId) -> Result<u64, Failure> {
     let sql = "UPDATE delivery SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = ?1 AND state IN ('queued', 'deferred')";
     Ok(connection.execute(sql, params![owner.as_bytes()])? as u64)
+}
+
+pub(crate) fn list_waiting(
+    connection: &Connection,
+    after: Option<(Timestamp, MessageId)>,
+    limit: usize,
+) -> Result<Vec<(Delivery, PairId)>, Failure> {
+    let columns = rows::DELIVERY.split(", ").map(|c| format!("d.{c}")).collect::<Vec<_>>().join(", ");
+    let sql = format!(
+        "SELECT {columns}, m.pair FROM delivery d JOIN message m ON m.bucket = d.bucket AND m.id = d.message
+         WHERE d.state IN ('queued', 'deferred') AND (d.queued_at, d.message) > (?1, ?2) ORDER BY d.queued_at, d.message LIMIT ?3"
+    );
+    // Nothing is before the earliest instant, nor an id before no octets.
+    let (at, id) = after.map_or((i64::MIN, Vec::new()), |(at, id)| (at.0, id.as_bytes().to_vec()));
+    all(connection, &sql, params![at, id, limit_number(limit)], |c| {
+        Ok((rows::delivery(c)?, PairId::from_bytes(rows::octets(&c.bytes()?)?)))
+    })
 }
 
 pub(crate) fn count_waiting(connection: &Connection) -> Result<i64, Failure> {

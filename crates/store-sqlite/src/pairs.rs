@@ -28,6 +28,19 @@ pub(crate) fn of_buyer(connection: &Connection, buyer: BuyerId, after: Option<Pa
     all(connection, &sql, params![buyer.as_bytes(), after_bytes(after), limit_number(limit)], rows::pair)
 }
 
+pub(crate) fn counters_named(
+    connection: &Connection,
+    key: &str,
+    after: Option<PairId>,
+    limit: usize,
+) -> Result<Vec<(PairId, i64)>, Failure> {
+    // The condition on the name again as the index has it, so that the index is used.
+    let sql =
+        "SELECT pair, value FROM counter WHERE name >= 'refused/' AND name < 'refused0' AND name = ?1 AND pair > ?2 ORDER BY pair LIMIT ?3";
+    let after = after.map_or([0; 16], |p| *p.as_bytes());
+    all(connection, sql, params![key, after, limit_number(limit)], rows::counter)
+}
+
 pub(crate) fn counter(connection: &Connection, pair: PairId, name: &str) -> Result<i64, Failure> {
     let sql = "SELECT value FROM counter WHERE bucket = ?1 AND pair = ?2 AND name = ?3";
     Ok(one(connection, sql, params![pair.bucket().number(), pair.as_bytes(), name], |c| c.integer())?.unwrap_or(0))

@@ -53,3 +53,7 @@ pub(crate) fn put_setting_once(connection: &Connection, name: &str, value: &str)
 pub(crate) fn token(connection: &Connection, hash: &[u8; 32]) -> Result<Option<Token>, Failure> {
     one(connection, &format!("SELECT {} FROM token WHERE hash = ?1", rows::TOKEN), params![hash], rows::token)
 }
+
+pub(crate) fn tokens(connection: &Connection) -> Result<Vec<Token>, Failure> {
+    all(connection, &format!("SELECT {} FROM token ORDER BY name", rows::TOKEN), params![], rows::token)
+}

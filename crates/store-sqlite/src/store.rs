@@ -104,6 +104,11 @@ impl Store for SqliteStore {
         Box::pin(self.readers.read(move |c| pairs::counter(c, pair, &key)))
     }
 
+    fn list_counters<'a>(&'a self, key: &'a str, after: Option<PairId>, limit: usize) -> StoreFuture<'a, Vec<(PairId, i64)>> {
+        let key = key.to_owned();
+        Box::pin(self.readers.read(move |c| pairs::counters_named(c, &key, after, limit)))
+    }
+
     fn find_seller(&self, id: SellerId) -> StoreFuture<'_, Option<Seller>> {
         Box::pin(self.readers.read(move |c| parties::seller(c, id)))
     }
@@ -186,8 +191,16 @@ impl Store for SqliteStore {
         Box::pin(async move { exclusive(self.jobs(), move |c| deliveries::lease_due(c, owner, now, until, limit)).await })
     }
 
+    fn bring_forward(&self, now: Timestamp, latest: Timestamp) -> StoreFuture<'_, u64> {
+        Box::pin(async move { exclusive(self.jobs(), move |c| deliveries::bring_forward(c, now, latest)).await })
+    }
+
     fn release_leases(&self, owner: NodeId) -> StoreFuture<'_, u64> {
         Box::pin(async move { exclusive(self.jobs(), move |c| deliveries::release(c, owner)).await })
+    }
+
+    fn list_waiting(&self, after: Option<(Timestamp, MessageId)>, limit: usize) -> StoreFuture<'_, Vec<(Delivery, PairId)>> {
+        Box::pin(self.readers.read(move |c| deliveries::list_waiting(c, after, limit)))
     }
 
     fn count_waiting(&self) -> StoreFuture<'_, i64> {
@@ -197,6 +210,10 @@ impl Store for SqliteStore {
     fn find_token<'a>(&'a self, hash: &'a [u8; 32]) -> StoreFuture<'a, Option<Token>> {
         let hash = *hash;
         Box::pin(self.readers.read(move |c| parties::token(c, &hash)))
+    }
+
+    fn list_tokens(&self) -> StoreFuture<'_, Vec<Token>> {
+        Box::pin(self.readers.read(parties::tokens))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 use store::rows::{domains_to_text, items_to_text, mailboxes_to_text};
-use store::{BodyPlace, TokenScope, Writes};
+use store::{BodyPlace, Writes};
 
 use crate::error::Failure;
 
@@ -28,17 +28,19 @@ fn parties(connection: &Connection, writes: &Writes) -> Result<(), Failure> {
     for s in &writes.sellers {
         connection
             .prepare_cached(
-                "INSERT INTO seller (bucket, id, marketplace, shop_id, business_name, email, customer_service_email, approved_senders, approved_carriers, locale, updated_at, version, own_senders, notify_blocked, important_withdrawn)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+                "INSERT INTO seller (bucket, id, marketplace, shop_id, business_name, email, customer_service_email, approved_senders, approved_carriers, locale, updated_at, version, own_senders, notify_blocked, important_withdrawn, undeliverable_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
                  ON CONFLICT (bucket, id) DO UPDATE SET business_name = excluded.business_name, email = excluded.email,
                    customer_service_email = excluded.customer_service_email, approved_senders = excluded.approved_senders,
                    approved_carriers = excluded.approved_carriers, locale = excluded.locale, updated_at = excluded.updated_at, version = excluded.version,
-                   own_senders = excluded.own_senders, notify_blocked = excluded.notify_blocked, important_withdrawn = excluded.important_withdrawn",
+                   own_senders = excluded.own_senders, notify_blocked = excluded.notify_blocked, important_withdrawn = excluded.important_withdrawn,
+                   undeliverable_at = excluded.undeliverable_at",
             )?
             .execute(params![
                 s.id.bucket().number(), s.id.as_bytes(), s.marketplace.as_str(), s.shop_id, s.business_name, s.email.to_wire(),
                 s.customer_service_email.to_wire(), mailboxes_to_text(&s.approved_senders), domains_to_text(&s.approved_carriers),
-                s.locale, s.updated_at.map(|t| t.0), s.version, mailboxes_to_text(&s.own_senders), s.notify_blocked, s.important_withdrawn
+                s.locale, s.updated_at.map(|t| t.0), s.version, mailboxes_to_text(&s.own_senders), s.notify_blocked, s.important_withdrawn,
+                s.undeliverable_at.map(|t| t.0)
             ])?;
         connection.prepare_cached("DELETE FROM seller_address WHERE seller = ?1")?.execute(params![s.id.as_bytes()])?;
         for writer in s.writers() {
@@ -50,14 +52,16 @@ fn parties(connection: &Connection, writes: &Writes) -> Result<(), Failure> {
     for b in &writes.buyers {
         connection
             .prepare_cached(
-                "INSERT INTO buyer (id, marketplace, shop_id, email, first_name, locale, opted_out_at, opted_out_by_buyer, updated_at, version)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                "INSERT INTO buyer (id, marketplace, shop_id, email, first_name, locale, opted_out_at, opted_out_by_buyer, updated_at, version, undeliverable_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
                  ON CONFLICT (id) DO UPDATE SET email = excluded.email, first_name = excluded.first_name, locale = excluded.locale,
-                   opted_out_at = excluded.opted_out_at, opted_out_by_buyer = excluded.opted_out_by_buyer, updated_at = excluded.updated_at, version = excluded.version",
+                   opted_out_at = excluded.opted_out_at, opted_out_by_buyer = excluded.opted_out_by_buyer, updated_at = excluded.updated_at, version = excluded.version,
+                   undeliverable_at = excluded.undeliverable_at",
             )?
             .execute(params![
                 b.id.as_bytes(), b.marketplace.as_str(), b.shop_id, b.email.to_wire(), b.first_name, b.locale,
-                b.opt_out.map(|o| o.since_at.0), b.opt_out.is_some_and(|o| o.source == domain::OptOutSource::Buyer), b.updated_at.map(|t| t.0), b.version
+                b.opt_out.map(|o| o.since_at.0), b.opt_out.is_some_and(|o| o.source == domain::OptOutSource::Buyer), b.updated_at.map(|t| t.0), b.version,
+                b.undeliverable_at.map(|t| t.0)
             ])?;
     }
     for p in &writes.pairs {
@@ -265,16 +269,10 @@ fn ledger(connection: &Connection, writes: &Writes) -> Result<(), Failure> {
 
 fn tokens(connection: &Connection, writes: &Writes) -> Result<(), Failure> {
     for t in &writes.tokens {
-        let seller = match &t.scope {
-            TokenScope::Operator => None,
-            TokenScope::Seller(id) => Some(id.as_bytes()),
-        };
-        connection.prepare_cached("INSERT INTO token (hash, name, seller, created_at) VALUES (?1, ?2, ?3, ?4)")?.execute(params![
-            t.hash,
-            t.name,
-            seller,
-            t.created_at.0
-        ])?;
+        let (seller, submit_only) = t.scope.columns();
+        connection
+            .prepare_cached("INSERT INTO token (hash, name, seller, created_at, submit_only) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![t.hash, t.name, seller.map(|id| id.as_bytes()), t.created_at.0, submit_only])?;
     }
     for name in &writes.revoked_tokens {
         connection.prepare_cached("DELETE FROM token WHERE name = ?1")?.execute(params![name])?;

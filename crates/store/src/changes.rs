@@ -233,9 +233,23 @@ pub enum TokenScope {
     Operator,
     /// What one seller may do.
     Seller(SellerId),
+    /// Sending mail in the name of one seller, and nothing else.
+    Submission(SellerId),
 }
 
-/// An API token; only its hash is kept.
+impl TokenScope {
+    /// The seller whose it is, and whether it only sends mail.
+    #[must_use]
+    pub fn columns(&self) -> (Option<&SellerId>, bool) {
+        match self {
+            Self::Operator => (None, false),
+            Self::Seller(id) => (Some(id), false),
+            Self::Submission(id) => (Some(id), true),
+        }
+    }
+}
+
+/// A token for API or submission; only its hash is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
     /// SHA-256 of the token.

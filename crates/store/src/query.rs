@@ -167,6 +167,9 @@ pub trait Store: Send + Sync {
     /// A counter of a pair; 0 if there is none.
     fn find_counter<'a>(&'a self, pair: PairId, key: &'a str) -> StoreFuture<'a, i64>;
 
+    /// Counters of a name whose index the schema has (`refused/…`), by pair, after `after`.
+    fn list_counters<'a>(&'a self, key: &'a str, after: Option<PairId>, limit: usize) -> StoreFuture<'a, Vec<(PairId, i64)>>;
+
     /// A seller.
     fn find_seller(&self, id: SellerId) -> StoreFuture<'_, Option<Seller>>;
     /// A buyer.
@@ -217,11 +220,17 @@ pub trait Store: Send + Sync {
 
     /// Leases deliveries that are due and whose lease, if any, is over.
     fn lease_due(&self, owner: NodeId, now: Timestamp, until: Timestamp, limit: usize) -> StoreFuture<'_, Vec<Due>>;
+    /// Makes due what is due later than anything can be, because the clock was ahead when it was deferred.
+    fn bring_forward(&self, now: Timestamp, latest: Timestamp) -> StoreFuture<'_, u64>;
     /// Gives up every lease of a node, which has just started and holds none.
     fn release_leases(&self, owner: NodeId) -> StoreFuture<'_, u64>;
+    /// Deliveries that wait with the chains that they belong to, oldest first, after a place.
+    fn list_waiting(&self, after: Option<(Timestamp, MessageId)>, limit: usize) -> StoreFuture<'_, Vec<(Delivery, PairId)>>;
     /// Deliveries that wait, for metrics.
     fn count_waiting(&self) -> StoreFuture<'_, i64>;
 
     /// A token by the hash of it.
     fn find_token<'a>(&'a self, hash: &'a [u8; 32]) -> StoreFuture<'a, Option<Token>>;
+    /// Every token, by name; only the operator makes them.
+    fn list_tokens(&self) -> StoreFuture<'_, Vec<Token>>;
 }

@@ -184,7 +184,7 @@ fn marketplace(c: &mut dyn Columns) -> Result<MarketplaceId, StoreError> {
 }
 
 /// Columns of `seller`.
-pub const SELLER: &str = "id, marketplace, shop_id, business_name, email, customer_service_email, approved_senders, approved_carriers, locale, updated_at, version, own_senders, notify_blocked, important_withdrawn";
+pub const SELLER: &str = "id, marketplace, shop_id, business_name, email, customer_service_email, approved_senders, approved_carriers, locale, updated_at, version, own_senders, notify_blocked, important_withdrawn, undeliverable_at";
 
 /// Reads `SELLER`.
 ///
@@ -206,11 +206,13 @@ pub fn seller(c: &mut dyn Columns) -> Result<Seller, StoreError> {
         own_senders: mailboxes_from_text(&c.text()?)?,
         notify_blocked: c.flag()?,
         important_withdrawn: c.flag()?,
+        undeliverable_at: c.at_or_none()?,
     })
 }
 
 /// Columns of `buyer`.
-pub const BUYER: &str = "id, marketplace, shop_id, email, first_name, locale, opted_out_at, opted_out_by_buyer, updated_at, version";
+pub const BUYER: &str =
+    "id, marketplace, shop_id, email, first_name, locale, opted_out_at, opted_out_by_buyer, updated_at, version, undeliverable_at";
 
 /// Reads `BUYER`.
 ///
@@ -231,6 +233,7 @@ pub fn buyer(c: &mut dyn Columns) -> Result<Buyer, StoreError> {
         },
         updated_at: c.at_or_none()?,
         version: c.integer()?,
+        undeliverable_at: c.at_or_none()?,
     })
 }
 
@@ -375,6 +378,14 @@ pub fn turn(c: &mut dyn Columns) -> Result<TurnMessage, StoreError> {
     Ok(TurnMessage { id: id_, conversation, by, at, automatic, arrived, no_response: c.flag()?, reported: c.flag()? })
 }
 
+/// Reads `pair, value` of a counter.
+///
+/// # Errors
+/// `Corrupt`.
+pub fn counter(c: &mut dyn Columns) -> Result<(PairId, i64), StoreError> {
+    Ok((id(c, PairId::from_bytes)?, c.integer()?))
+}
+
 /// Reads the only column, a message's id.
 ///
 /// # Errors
@@ -430,19 +441,21 @@ pub fn ledger_entry(c: &mut dyn Columns) -> Result<LedgerEntry, StoreError> {
 }
 
 /// Columns of `token`.
-pub const TOKEN: &str = "hash, name, seller, created_at";
+pub const TOKEN: &str = "hash, name, seller, created_at, submit_only";
 
 /// Reads `TOKEN`.
 ///
 /// # Errors
 /// `Corrupt`.
 pub fn token(c: &mut dyn Columns) -> Result<Token, StoreError> {
-    Ok(Token {
-        hash: octets(&c.bytes()?)?,
-        name: c.text()?,
-        scope: id_or_none(c, SellerId::from_bytes)?.map_or(TokenScope::Operator, TokenScope::Seller),
-        created_at: c.at()?,
-    })
+    let (hash, name, seller) = (octets(&c.bytes()?)?, c.text()?, id_or_none(c, SellerId::from_bytes)?);
+    let (created_at, submit_only) = (c.at()?, c.flag()?);
+    let scope = match seller {
+        None => TokenScope::Operator,
+        Some(seller) if submit_only => TokenScope::Submission(seller),
+        Some(seller) => TokenScope::Seller(seller),
+    };
+    Ok(Token { hash, name, scope, created_at })
 }
 
 /// Reads `sealed, month` of a message's key.

@@ -36,7 +36,9 @@ pub async fn run(store: Arc<dyn Store>) {
     every_ledger_is_walked_through_in_pages(s).await;
     a_lease_is_exclusive_until_it_ends(s).await;
     a_fence_keeps_a_late_holder_out(s).await;
+    counters_of_one_name_are_listed_by_pair(s).await;
     leases_of_a_node_are_released(s).await;
+    what_waits_is_listed_oldest_first(s).await;
     chains_and_feeds_have_no_gaps_under_concurrency(&store).await;
     one_bad_member_of_a_batch_fails_alone(&store).await;
     settings_are_put_once(s).await;
@@ -316,6 +318,23 @@ async fn a_fence_keeps_a_late_holder_out(s: &dyn Store) {
     assert_eq!((delivery.state, delivery.last_status.as_deref()), (DeliveryState::Delivered, Some("2.0.0")));
 }
 
+async fn counters_of_one_name_are_listed_by_pair(s: &dyn Store) {
+    let pairs = [[1; 16], [2; 16], [3; 16]].map(domain::PairId::from_bytes);
+    let add = |pair, key: &str, amount| store::CounterAdd { pair, key: key.to_owned(), amount, below: None };
+    let counters = vec![
+        add(pairs[0], "refused/20261122/own", 2),
+        add(pairs[2], "refused/20261122/own", 1),
+        add(pairs[1], "refused/20261122/other", 1),
+        add(pairs[1], "sent/20261122", 1),
+    ];
+    commit(s, Changes { counters, ..Changes::default() }).await;
+    let key = "refused/20261122/own";
+    assert_eq!(s.list_counters(key, None, 10).await.unwrap(), [(pairs[0], 2), (pairs[2], 1)]);
+    assert_eq!(s.list_counters(key, None, 1).await.unwrap(), [(pairs[0], 2)]);
+    assert_eq!(s.list_counters(key, Some(pairs[0]), 10).await.unwrap(), [(pairs[2], 1)]);
+    assert_eq!(s.list_counters("refused/20261123/own", None, 10).await.unwrap(), []);
+}
+
 async fn leases_of_a_node_are_released(s: &dyn Store) {
     let f = Fixture::new(13);
     commit(s, f.put()).await;
@@ -325,6 +344,38 @@ async fn leases_of_a_node_are_released(s: &dyn Store) {
     assert!(s.count_waiting().await.unwrap() >= 1);
     assert_eq!(s.release_leases(node).await.unwrap(), 1);
     assert_eq!(s.release_leases(node).await.unwrap(), 0);
+    // A clock that was ahead and is right again.
+    let far = Timestamp(NOW.0 - 1);
+    assert!(s.bring_forward(Timestamp(far.0 - 1), far).await.unwrap() >= 1, "what is due later than can be is due now");
+    assert_eq!(s.bring_forward(Timestamp(far.0 - 1), far).await.unwrap(), 0);
+}
+
+async fn what_waits_is_listed_oldest_first(s: &dyn Store) {
+    let f = Fixture::new(14);
+    commit(s, f.put()).await;
+    // Two of one instant; committed newest first.
+    let mut waiting = Vec::new();
+    for at in [3, 1, 1, 2] {
+        let (id, changes) = f.message(None, Timestamp(NOW.0 + at), NODE);
+        commit(s, changes).await;
+        waiting.push((Timestamp(NOW.0 + at), id));
+    }
+    let (delivered, changes) = f.message(None, NOW, NODE);
+    commit(s, changes).await;
+    let update =
+        DeliveryUpdate { message: delivered, state: DeliveryState::Delivered, attempts: 1, due_at: NOW, lease: None, last_status: None };
+    commit(s, Changes { delivery_updates: vec![update], ..Changes::default() }).await;
+    waiting.sort();
+    let (mut listed, mut after) = (Vec::new(), None);
+    loop {
+        let page = s.list_waiting(after, 3).await.unwrap();
+        let Some((last, _)) = page.last() else { break };
+        after = Some((last.queued_at, last.message));
+        listed.extend(page);
+    }
+    assert!(listed.is_sorted_by(|(a, _), (b, _)| (a.queued_at, a.message) < (b.queued_at, b.message)), "each once, in order");
+    let of_pair: Vec<_> = listed.iter().filter(|(_, pair)| *pair == f.pair.id).map(|(d, _)| (d.queued_at, d.message)).collect();
+    assert_eq!(of_pair, waiting);
 }
 
 async fn chains_and_feeds_have_no_gaps_under_concurrency(store: &Arc<dyn Store>) {
@@ -394,6 +445,10 @@ async fn tokens_are_found_until_revoked(s: &dyn Store) {
     let token = Token { hash: [5; 32], name: "t".into(), scope: TokenScope::Seller(f.seller.id), created_at: NOW };
     commit(s, Changes { tokens: vec![token.clone()], ..Changes::default() }).await;
     assert_eq!(s.find_token(&[5; 32]).await.unwrap(), Some(token.clone()));
+    let first = Token { hash: [7; 32], name: "T".into(), scope: TokenScope::Operator, created_at: NOW };
+    commit(s, Changes { tokens: vec![first.clone()], ..Changes::default() }).await;
+    assert_eq!(s.list_tokens().await.unwrap(), [first, token.clone()], "by name, capitals first");
+    commit(s, Changes { revoked_tokens: vec!["T".into()], ..Changes::default() }).await;
     assert_eq!(
         s.commit(Changes { tokens: vec![Token { hash: [6; 32], ..token }], ..Changes::default() }).await,
         Err(CommitError::Conflict),
@@ -401,4 +456,5 @@ async fn tokens_are_found_until_revoked(s: &dyn Store) {
     );
     commit(s, Changes { revoked_tokens: vec!["t".into()], ..Changes::default() }).await;
     assert_eq!(s.find_token(&[5; 32]).await.unwrap(), None);
+    assert!(s.list_tokens().await.unwrap().is_empty());
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::calendar::Calendar;
+use domain::carriers::Carriers;
 use domain::delivery::{Delivery, DeliveryState, Lease};
 use domain::id::NodeId;
 use domain::message::{Author, Message};
@@ -14,7 +15,7 @@ use domain::{
 };
 use mail::{Domain, Mailbox};
 use operations::metrics::Metrics;
-use operations::{Context, Marketplace, OrderCounts, ReadyDelivery, Settings};
+use operations::{Context, Marketplace, ReadyDelivery, Settings};
 use store::seal::MasterKey;
 use store::{Body, BodyKind, BodyPlace, Changes, Entity, Guard, KnownId, NewEntry, SealedKey, Store};
 use store_files::FileObjects;
@@ -63,6 +64,7 @@ impl Fixture {
             important_withdrawn: false,
             updated_at: Some(Timestamp(5)),
             version: 1,
+            undeliverable_at: None,
         };
         let buyer = Buyer {
             id: buyer_id,
@@ -74,6 +76,7 @@ impl Fixture {
             opt_out: None,
             updated_at: None,
             version: 1,
+            undeliverable_at: None,
         };
         let pair = Pair {
             id: PairId::of(seller_id, buyer_id),
@@ -222,18 +225,20 @@ impl TestContext {
             objects: Arc::new(FileObjects::open(&folder.path().join("objects")).unwrap()),
             clock: Arc::clone(&clock) as Arc<dyn domain::Clock>,
             random: Arc::clone(&random) as Arc<dyn Random>,
-            master_key: MasterKey::new(&[3; 32]),
+            master_key: Arc::new(MasterKey::new(&[3; 32])),
             settings: Settings {
                 hostname: "mx.market.test".into(),
                 marketplaces: vec![marketplace],
                 texts: Texts::embedded(),
+                carriers: Carriers::embedded(),
                 public_url: Some("https://mail.market.test".into()),
             },
             node: NodeId::from_bytes([9; 16]),
             handoff,
             heavy: Arc::new(Semaphore::new(2)),
+            counting: Arc::new(Semaphore::new(2)),
             metrics: Metrics::default(),
-            order_counts: OrderCounts::default(),
+            order_counts: Arc::default(),
             clean_document: Arc::new(attachment::clean_document),
         };
         Self { ctx, clock, handed, _folder: folder }

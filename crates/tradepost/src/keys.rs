@@ -6,16 +6,15 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use domain::Random;
 use domain::id::NodeId;
 use mail::Domain;
 use mail::dkim::Signer;
+use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use store::Store;
 use store::seal::MasterKey;
-use tokio_rustls::TlsAcceptor;
 
 use crate::config;
 
@@ -27,7 +26,7 @@ const FINGERPRINT: &str = "master_key_fingerprint";
 pub(crate) async fn master_key(path: &Path, store: &dyn Store, random: &dyn Random) -> anyhow::Result<MasterKey> {
     let known = store.find_setting(FINGERPRINT).await?;
     let octets = match std::fs::read_to_string(path) {
-        Ok(text) => read_hex(text.trim()).with_context(|| format!("{} is no storage key: expected 64 hex digits", path.display()))?,
+        Ok(text) => read_hex(text.trim()).with_context(|| no_storage_key(path))?,
         Err(error) if error.kind() == ErrorKind::NotFound && known.is_none() => {
             let mut octets = [0; 32];
             random.fill(&mut octets);
@@ -37,7 +36,7 @@ pub(crate) async fn master_key(path: &Path, store: &dyn Store, random: &dyn Rand
         Err(error) if error.kind() == ErrorKind::NotFound => {
             bail!("the storage key {} is missing but the database is in use; restore the key from your backup", path.display())
         }
-        Err(error) => return Err(error).with_context(|| format!("cannot read the storage key {}", path.display())),
+        Err(error) => bail!("the storage key {}: {}", path.display(), unreadable(&error, "restore it from your backup")),
     };
     let key = MasterKey::new(&octets);
     let stored = store.put_setting_once(FINGERPRINT, key.fingerprint()).await?;
@@ -62,24 +61,38 @@ pub(crate) fn node_id(path: &Path, random: &dyn Random) -> anyhow::Result<NodeId
 /// A DKIM key of the configuration.
 pub(crate) fn signer(dkim: &config::Dkim) -> anyhow::Result<Arc<Signer>> {
     let domain = Domain::parse(&dkim.domain).with_context(|| format!("[[dkim]] domain {}", dkim.domain))?;
-    let key = PrivatePkcs8KeyDer::from_pem_file(&dkim.key)
-        .with_context(|| format!("[[dkim]] key {}: cannot be read as a PKCS#8 PEM file; make one with `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048`", dkim.key.display()))?;
-    let signer = Signer::from_pkcs8(domain, &dkim.selector, key.secret_pkcs8_der())
-        .with_context(|| format!("[[dkim]] key {}", dkim.key.display()))?;
+    let at = || format!("[[dkim]] key {}", dkim.key.display());
+    let make = "restore it from your backup, or make one with `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048` and publish its record";
+    let pem = std::fs::read(&dkim.key).map_err(|error| anyhow!("{}: {}", at(), unreadable(&error, make)))?;
+    let key = PrivatePkcs8KeyDer::from_pem_slice(&pem).with_context(|| {
+        format!("{}: is no private key in PKCS#8 PEM; `openssl pkcs8 -topk8 -nocrypt` makes one of an older form, or {make}", at())
+    })?;
+    let signer = Signer::from_pkcs8(domain, &dkim.selector, key.secret_pkcs8_der()).with_context(at)?;
     Ok(Arc::new(signer))
 }
 
-/// Certificate and key for STARTTLS.
-pub(crate) fn tls_acceptor(tls: &config::Tls) -> anyhow::Result<TlsAcceptor> {
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&tls.certificate)
-        .and_then(Iterator::collect)
-        .with_context(|| format!("[tls] certificate {}: cannot be read as PEM", tls.certificate.display()))?;
-    let key = PrivateKeyDer::from_pem_file(&tls.key).with_context(|| format!("[tls] key {}: cannot be read as PEM", tls.key.display()))?;
-    let config = rustls::ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .with_context(|| format!("[tls] certificate {} and key {} do not go together", tls.certificate.display(), tls.key.display()))?;
-    Ok(TlsAcceptor::from(Arc::new(config)))
+/// Whether a storage key that is there can be used; whether it must be there only the store knows.
+pub(crate) fn check_master_key(path: &Path) -> anyhow::Result<()> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => read_hex(text.trim()).map(|_| ()).with_context(|| no_storage_key(path)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => bail!("the storage key {}: {}", path.display(), unreadable(&error, "restore it from your backup")),
+    }
+}
+
+fn no_storage_key(path: &Path) -> String {
+    format!("{} is no storage key: expected 64 hex digits", path.display())
+}
+
+/// Why a file cannot be read, and the remedy; `missing` is that of one that is not there.
+pub(crate) fn unreadable(error: &std::io::Error, missing: &str) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => format!("is not there; {missing}"),
+        ErrorKind::PermissionDenied => {
+            "this user may not read it; run the command as the user that runs the service, or give the file to that user".to_owned()
+        }
+        _ => format!("cannot be read: {error}"),
+    }
 }
 
 fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {

@@ -1,13 +1,18 @@
 //! The program: configuration, wiring, commands. The only place that knows every part, and the only one
 //! with a system clock.
 
+mod acme;
 mod app;
+mod certificates;
 mod cleaner;
 mod commands;
 mod config;
+mod data_dir;
 mod demo;
 mod keys;
+mod known;
 mod system;
+mod upkeep;
 
 use std::process::ExitCode;
 
@@ -20,8 +25,14 @@ struct Arguments {
     /// What is logged: a level or a filter such as `info,delivery=debug`.
     #[arg(long, global = true, env = "TRADEPOST_LOG", default_value = "info")]
     log: String,
-    /// Log as one JSON object a line.
-    #[arg(long, global = true, env = "TRADEPOST_LOG_JSON")]
+    /// Log as one JSON object a line. In the environment: 1, true, yes or on; 0, false, no or off.
+    #[arg(
+        long,
+        global = true,
+        env = "TRADEPOST_LOG_JSON",
+        action = clap::ArgAction::SetTrue,
+        value_parser = clap::builder::BoolishValueParser::new()
+    )]
     log_json: bool,
     #[command(subcommand)]
     command: commands::Command,
@@ -54,7 +65,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<commands::Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct PutSeller {
     locale: Option<String>,
     /// Whether the bracketed word in subjects is withdrawn from this seller.
     important_withdrawn: Option<bool>,
+    /// `false` tries an address anew that refused again and again; a changed address is tried anew by itself.
+    undeliverable: Option<bool>,
     /// The shop's time stamp (RFC 3339); an older one changes nothing.
     #[serde(default, deserialize_with = "read_instant")]
     #[schema(value_type = Option<String>)]
@@ -48,6 +50,9 @@ pub(crate) struct SellerShape {
     locale: String,
     /// Whether the bracketed word in subjects is withdrawn from this seller.
     important_withdrawn: bool,
+    /// Since when the address is given up, because it refused again and again: mail stands on the page only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undeliverable_since: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     updated_at: Option<String>,
 }
@@ -63,6 +68,7 @@ impl From<Seller> for SellerShape {
             approved_carriers: s.approved_carriers.iter().map(|d| d.as_str().to_owned()).collect(),
             locale: s.locale,
             important_withdrawn: s.important_withdrawn,
+            undeliverable_since: s.undeliverable_at.map(instant),
             updated_at: s.updated_at.map(instant),
         }
     }
@@ -89,6 +95,7 @@ pub(crate) async fn put_seller(
         approved_carriers: input.approved_carriers,
         locale: input.locale,
         important_withdrawn: input.important_withdrawn,
+        undeliverable: input.undeliverable,
         updated_at: input.updated_at,
     };
     let seller = operations::put_seller(&state.ctx, &marketplace_id(&marketplace)?, &id, input).await?;
@@ -107,6 +114,8 @@ pub(crate) struct PutBuyer {
     locale: Option<String>,
     /// Whether the buyer wants no unsolicited mail. What the buyer chose cannot be undone here.
     opted_out: Option<bool>,
+    /// `false` tries an address anew that refused again and again; a changed address is tried anew by itself.
+    undeliverable: Option<bool>,
     /// The shop's time stamp (RFC 3339); an older one changes nothing.
     #[serde(default, deserialize_with = "read_instant")]
     #[schema(value_type = Option<String>)]
@@ -124,6 +133,9 @@ pub(crate) struct BuyerShape {
     /// `buyer` or `shop`; absent without an opt-out.
     #[serde(skip_serializing_if = "Option::is_none")]
     opted_out_by: Option<&'static str>,
+    /// Since when the address is given up, because it refused again and again: mail stands on the page only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undeliverable_since: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     updated_at: Option<String>,
 }
@@ -137,6 +149,7 @@ impl From<Buyer> for BuyerShape {
             locale: b.locale,
             opted_out: b.opt_out.is_some(),
             opted_out_by: b.opt_out.map(|o| if o.source == OptOutSource::Buyer { "buyer" } else { "shop" }),
+            undeliverable_since: b.undeliverable_at.map(instant),
             updated_at: b.updated_at.map(instant),
         }
     }
@@ -160,6 +173,7 @@ pub(crate) async fn put_buyer(
         first_name: input.first_name,
         locale: input.locale,
         opted_out: input.opted_out,
+        undeliverable: input.undeliverable,
         updated_at: input.updated_at,
     };
     let buyer = operations::put_buyer(&state.ctx, &marketplace_id(&marketplace)?, &id, input).await?;

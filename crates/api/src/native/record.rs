@@ -141,7 +141,7 @@ pub(crate) async fn get_message(
     let found = operations::open_message(&state.ctx, parse_id(&message, "message")?).await?;
     let mut message = found.filter(|m| caller.may_see(m.view.message.seller)).ok_or_else(|| Problem::missing("message"))?;
     // A notice was written to one side; the other is not told what it says.
-    if caller.seller().is_some() && message.view.message.author == Author::Tradepost {
+    if caller.seller().is_some() && matches!(message.view.message.author, Author::Tradepost | Author::Carrier) {
         (message.subject, message.text, message.written) = (None, None, None);
     }
     Ok(axum::Json(message.into()))
@@ -172,6 +172,7 @@ pub(crate) async fn list_ledger(
 fn is_buyers_own(entry: &LedgerEntry) -> bool {
     let says = |what: &str| entry.entry.contains(what);
     match entry.kind.as_str() {
+        "report.received" => says("\"report\":\"complaint\""),
         "message.reported" => says("\"by\":\"buyer\""),
         "message.decided" => says("\"author\":\"buyer\""),
         _ => false,

@@ -53,6 +53,7 @@ impl Run<'_> {
             return Ok(Outcome::Note);
         }
         let outcome = self.alias_state()?;
+        let outcome = self.reachable(outcome);
         if self.automatic_budget() == Outcome::Note {
             return Ok(Outcome::Note);
         }
@@ -82,6 +83,8 @@ impl Run<'_> {
             Author::Party(role) if role == f.reaches.other() => ("B", "a party writes to the other", Ok(Outcome::Relay)),
             // A party that writes to its own alias would be mailed its own words.
             Author::Party(_) => ("B", "a party writes to its own alias", Err(Advice::new("remedy_own_alias"))),
+            // Whoever is not told apart from a stranger was one: only a carrier with a parcel on its way is named so.
+            Author::Carrier => ("B", "a carrier with a parcel of this pair", Ok(Outcome::Relay)),
             Author::ForeignSeller => ("B1", "a seller of no such pair", Err(Advice::new("remedy_report_violation"))),
             Author::MailSystem => ("B", "the mail system", Ok(Outcome::Note)),
             Author::Stranger | Author::Tradepost => ("B", "no party", Err(Advice::new("remedy_stranger"))),
@@ -108,10 +111,24 @@ impl Run<'_> {
         outcome
     }
 
+    /// H6: an address that refused again and again is written to no more; what is for it stands on the page.
+    fn reachable(&mut self, outcome: Outcome) -> Outcome {
+        let f = self.facts;
+        if !f.undeliverable {
+            return outcome;
+        }
+        self.note("H6", vec![("reaches", f.reaches.as_str().to_owned())], "undeliverable: on the page only");
+        if f.reaches == Role::Buyer {
+            self.tell.push(Advice::new("notice_undeliverable_buyer"));
+        }
+        Outcome::OnPage
+    }
+
     /// C11: one automatic message of each side in a conversation and week, for ever and ever.
     fn automatic_budget(&mut self) -> Outcome {
         let f = self.facts;
-        if !f.content.automatic {
+        // A carrier's notices are a machine's, and have a bound of their own: so many an order.
+        if !f.content.automatic || f.author == Author::Carrier {
             return Outcome::Relay;
         }
         let wait = DAY * self.rules.automatic_days;
@@ -303,7 +320,7 @@ impl Run<'_> {
 
     /// C7 for sellers, C14 for buyers. What a machine wrote is budgeted elsewhere.
     fn limits(&mut self) -> Passed {
-        if self.facts.content.automatic {
+        if self.facts.content.automatic || self.facts.author == Author::Carrier {
             return Ok(());
         }
         if self.writes(Role::Seller) { self.seller_limit() } else { self.buyer_limit() }
@@ -358,6 +375,13 @@ impl Run<'_> {
         let result = if others > 0 { "not mailed, writer told" } else { "none" };
         self.note("B3", vec![("other_recipients", others.to_string())], result);
     }
+}
+
+/// Whether a message that passes was not asked for by its reader, so that it carries a way to end such mail (H6).
+#[must_use]
+pub fn is_unsolicited(facts: &Facts, rules: &RuleSet, now: Timestamp) -> bool {
+    let run = Run { facts, rules, now, ran: Vec::new(), tell: Vec::new(), counts: Vec::new(), overridden: false };
+    run.writes(Role::Seller) && facts.reaches == Role::Buyer && !facts.content.automatic && !run.is_reply() && !run.is_critical()
 }
 
 /// Orders a day, with the decimals that the arithmetic needs and no more.

@@ -94,6 +94,8 @@ pub struct Facts {
     pub reaches: Role,
     /// Whether the aliases are open.
     pub alias_state: AliasState,
+    /// Whether the address that it goes to is given up (H6).
+    pub undeliverable: bool,
     /// By which evidence it joined a conversation.
     pub rung: Option<Rung>,
     /// Whether a message of the buyer in that conversation is unanswered.
@@ -141,6 +143,7 @@ impl Facts {
         ]);
         let flags = [
             ("buyer_waits", self.buyer_waits),
+            ("undeliverable", self.undeliverable),
             ("important", self.content.important),
             ("important_withdrawn", self.important_withdrawn),
             ("reason_used", self.reason_used),
@@ -197,6 +200,7 @@ impl Facts {
             author: Author::parse(text("author")?)?,
             reaches: Role::parse(text("reaches")?)?,
             alias_state: AliasState::parse(text("alias")?)?,
+            undeliverable: flag("undeliverable"),
             rung: text("rung").and_then(Rung::parse),
             buyer_waits: flag("buyer_waits"),
             buyer_wrote_at: at("buyer_wrote_at"),

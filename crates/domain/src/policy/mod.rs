@@ -13,7 +13,7 @@ mod rules;
 mod table_tests;
 
 pub use checks::{Phrases, Suspicion};
-pub use decide::decide;
+pub use decide::{decide, is_unsolicited};
 pub use facts::{ContentFacts, Facts, RefusedFile, RefusedFileCause};
 pub use important::has_bracketed_word;
 pub use reasons::{Offer, OrderFacts, Reason, Unavailable, offers};

@@ -17,7 +17,7 @@ use crate::policy::reasons::Reason;
 use crate::texts::is_same_language;
 
 /// Version of the code that reads the rules: the same file under other code is another rule set.
-const ENGINE: &[u8] = b"tradepost rules 3";
+const ENGINE: &[u8] = b"tradepost rules 4";
 const DEFAULT: &str = include_str!("../../rules/default.toml");
 
 /// What the bracketed word in a subject does (C5).

@@ -76,6 +76,7 @@ fn facts() -> Facts {
         author: Author::Party(Role::Seller),
         reaches: Role::Buyer,
         alias_state: AliasState::Open,
+        undeliverable: false,
         rung: None,
         buyer_waits: false,
         buyer_wrote_at: None,

@@ -4,14 +4,38 @@
 //! (a recipient, a message, TLS). Replies collect in `take_output`, so that pipelined commands cost one write.
 //! Invariant: no reply to a message is produced except by `answer_message`.
 
-use smtp_proto::{Error, MAIL_BODY_BINARYMIME, MAIL_SMTPUTF8, Request};
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use smtp_proto::{Error, Request};
 
 use crate::address::{Mailbox, ReversePath};
-use crate::smtp::data::{ChunkReader, DataLimits, DataReader, Defect};
+use crate::smtp::auth::{Exchange, MECHANISMS};
+use crate::smtp::data::{ChunkReader, DataLimits, DataReader};
+use crate::smtp::dsn_request::{DsnRequest, RecipientNotify};
 use crate::smtp::reply::Reply;
+use crate::smtp::xclient::{self, Told};
+
+mod sign_in;
+mod transaction;
+
+pub use crate::smtp::auth::Credentials;
 
 /// Longest command line: 512 by RFC 5321, section 4.5.3.1.4, more with extensions.
 const MAX_COMMAND_BYTES: usize = 4_096;
+/// Longest line while a client signs in (RFC 4954, section 4).
+const MAX_SIGN_IN_BYTES: usize = 12_288;
+
+/// What the listener of a session is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Takes mail of other servers; nobody signs in.
+    Relay,
+    /// Takes mail of those who sign in, after STARTTLS (RFC 6409).
+    Submission,
+    /// The same, inside TLS from the first octet (RFC 8314, section 3.3).
+    Submissions,
+}
 
 /// What a session allows.
 #[derive(Debug, Clone)]
@@ -28,6 +52,8 @@ pub struct Limits {
     pub idle_commands: usize,
     /// Unknown recipients before the session is closed (product A5).
     pub unknown_recipients: usize,
+    /// Refused sign-ins before the session is closed.
+    pub refused_sign_ins: usize,
 }
 
 impl Default for Limits {
@@ -39,6 +65,7 @@ impl Default for Limits {
             bad_commands: 20,
             idle_commands: 100,
             unknown_recipients: 10,
+            refused_sign_ins: 3,
         }
     }
 }
@@ -50,8 +77,12 @@ pub struct Envelope {
     pub reverse_path: ReversePath,
     /// Accepted forward-paths in order.
     pub recipients: Vec<Mailbox>,
-    /// What the client called itself.
+    /// What the client called itself, or what a relay says that it called itself.
     pub helo: String,
+    /// The client for whom a relay speaks, where it was told (XCLIENT).
+    pub told_client: Option<IpAddr>,
+    /// What is to be told of the delivery; its recipients are those above.
+    pub dsn: DsnRequest,
 }
 
 /// What the driver has to do next.
@@ -59,6 +90,10 @@ pub struct Envelope {
 pub enum Step {
     /// Send the output, then read more bytes.
     Read,
+    /// Check user and password, then call `answer_authentication`.
+    Authenticate(Credentials),
+    /// The client begins a message: let it or not by `answer_transaction`.
+    Transaction,
     /// Look up this recipient, then call `answer_recipient`.
     Recipient(Mailbox),
     /// Keep these octets of the message.
@@ -73,10 +108,12 @@ pub enum Step {
     Close,
 }
 
-#[derive(Debug)]
 enum State {
     Command,
-    AwaitRecipient(Mailbox),
+    Exchange(Exchange),
+    AwaitAuthentication { credentials: Credentials, is_bearer: bool },
+    AwaitTransaction(ReversePath, DsnRequest),
+    AwaitRecipient(Mailbox, RecipientNotify),
     Data(DataReader),
     Chunk { reader: ChunkReader, last: bool },
     AwaitMessage,
@@ -85,51 +122,91 @@ enum State {
 }
 
 /// One session.
-#[derive(Debug)]
 pub struct Session {
     hostname: String,
     limits: Limits,
+    role: Role,
     offers_tls: bool,
+    offers_xclient: bool,
+    is_in_tls: bool,
+    is_signed_in: bool,
     state: State,
     input: Vec<u8>,
     /// Octets of `input` that were used: moved out once a read, not once a line.
     used: usize,
     output: Vec<u8>,
     helo: Option<String>,
+    told: Told,
     reverse_path: Option<ReversePath>,
     recipients: Vec<Mailbox>,
+    dsn: DsnRequest,
     chunks: Option<ChunkReader>,
     discard: bool,
+    /// With what the session itself refused the message that is discarded.
+    refusal: Option<Reply>,
     transactions: usize,
     bad_commands: usize,
     idle_commands: usize,
     unknown_recipients: usize,
+    refused_sign_ins: usize,
+}
+
+/// Nothing of it: what a client says holds addresses, content and passwords.
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Session(…)")
+    }
 }
 
 impl Session {
-    /// A session whose greeting waits in the output.
+    /// A session with another server, whose greeting waits in the output.
     #[must_use]
     pub fn new(hostname: &str, limits: Limits, offers_tls: bool) -> Self {
+        Self::with_role(Role::Relay, hostname, limits, offers_tls)
+    }
+
+    /// A session of any role, whose greeting waits in the output.
+    #[must_use]
+    pub fn with_role(role: Role, hostname: &str, limits: Limits, offers_tls: bool) -> Self {
         let mut session = Self {
             hostname: hostname.to_owned(),
             limits,
-            offers_tls,
+            role,
+            offers_tls: offers_tls && role != Role::Submissions,
+            offers_xclient: false,
+            is_in_tls: role == Role::Submissions,
+            is_signed_in: false,
             state: State::Command,
             input: Vec::new(),
             used: 0,
             output: Vec::new(),
             helo: None,
+            told: Told::default(),
             reverse_path: None,
             recipients: Vec::new(),
+            dsn: DsnRequest::default(),
             chunks: None,
             discard: false,
+            refusal: None,
             transactions: 0,
             bad_commands: 0,
             idle_commands: 0,
             unknown_recipients: 0,
+            refused_sign_ins: 0,
         };
-        session.output.extend_from_slice(format!("220 {hostname} ESMTP\r\n").as_bytes());
+        session.greet();
         session
+    }
+
+    /// Lets the client say for whom it speaks. Only for a relay whose word is taken.
+    #[must_use]
+    pub fn offering_xclient(mut self) -> Self {
+        self.offers_xclient = true;
+        self
+    }
+
+    fn greet(&mut self) {
+        self.output.extend_from_slice(format!("220 {} ESMTP\r\n", self.hostname).as_bytes());
     }
 
     /// Takes bytes from the client.
@@ -163,16 +240,22 @@ impl Session {
             }
             match std::mem::replace(&mut self.state, State::Command) {
                 State::Command => {
-                    let Some(line) = self.take_line() else {
+                    // The first line of a sign-in may hold all of it.
+                    let longest = if self.may_sign_in() { MAX_SIGN_IN_BYTES } else { MAX_COMMAND_BYTES };
+                    let Some(line) = self.take_line(longest) else {
                         return if matches!(self.state, State::Closed) { Step::Close } else { Step::Read };
                     };
                     self.command(&line);
-                    if let State::AwaitRecipient(mailbox) = &self.state {
-                        return Step::Recipient(mailbox.clone());
-                    }
-                    if matches!(self.state, State::AwaitTls) {
-                        return Step::StartTls;
-                    }
+                }
+                State::Exchange(exchange) => {
+                    let Some(line) = self.take_line(MAX_SIGN_IN_BYTES) else {
+                        if matches!(self.state, State::Closed) {
+                            return Step::Close;
+                        }
+                        self.state = State::Exchange(exchange);
+                        return Step::Read;
+                    };
+                    self.exchange(exchange, &line);
                 }
                 State::Data(mut reader) => {
                     let mut body = Vec::new();
@@ -191,6 +274,10 @@ impl Session {
                     let mut body = Vec::new();
                     let (used, done) = reader.read(&self.input[self.used..], &mut body);
                     self.used += used;
+                    if !self.has_recipient() {
+                        // RFC 3030, section 2: they are taken off the wire all the same.
+                        body.clear();
+                    }
                     if !done {
                         self.state = State::Chunk { reader, last };
                         return if body.is_empty() { Step::Read } else { Step::Body(body) };
@@ -209,11 +296,21 @@ impl Session {
                     return Step::Message(Envelope {
                         reverse_path: self.reverse_path.clone().unwrap_or_default(),
                         recipients: self.recipients.clone(),
-                        helo: self.helo.clone().unwrap_or_default(),
+                        helo: self.told.helo.clone().or_else(|| self.helo.clone()).unwrap_or_default(),
+                        told_client: self.told.address,
+                        dsn: self.dsn.clone(),
                     });
                 }
-                State::AwaitRecipient(mailbox) => {
-                    self.state = State::AwaitRecipient(mailbox.clone());
+                State::AwaitAuthentication { credentials, is_bearer } => {
+                    self.state = State::AwaitAuthentication { credentials: credentials.clone(), is_bearer };
+                    return Step::Authenticate(credentials);
+                }
+                State::AwaitTransaction(reverse_path, dsn) => {
+                    self.state = State::AwaitTransaction(reverse_path, dsn);
+                    return Step::Transaction;
+                }
+                State::AwaitRecipient(mailbox, notify) => {
+                    self.state = State::AwaitRecipient(mailbox.clone(), notify);
                     return Step::Recipient(mailbox);
                 }
                 State::AwaitTls => {
@@ -228,38 +325,13 @@ impl Session {
         }
     }
 
-    /// Answers `Step::Recipient`: a positive reply adds the recipient.
-    pub fn answer_recipient(&mut self, reply: Reply) {
-        if let State::AwaitRecipient(mailbox) = std::mem::replace(&mut self.state, State::Command) {
-            if reply.is_positive() {
-                self.recipients.push(mailbox);
-            } else if reply.code >= 500 {
-                self.unknown_recipients += 1;
-            }
-            self.reply(reply);
-            if self.unknown_recipients >= self.limits.unknown_recipients {
-                self.close(Reply::new(421, "4.7.0", "too many unknown recipients; check the addresses and come back later"));
-            }
-        }
-    }
-
-    /// Answers `Step::Message` and ends the transaction.
-    pub fn answer_message(&mut self, reply: Reply) {
-        self.state = State::Command;
-        self.idle_commands = 0;
-        self.reset();
-        let closes = reply.code == 421;
-        self.reply(reply);
-        if closes {
-            self.state = State::Closed;
-        }
-    }
-
     /// Begins anew inside TLS (RFC 3207, section 4.2): nothing said before counts.
     pub fn tls_started(&mut self) {
         self.state = State::Command;
         self.offers_tls = false;
+        self.is_in_tls = true;
         self.helo = None;
+        self.told = Told::default();
         self.reset();
     }
 
@@ -278,6 +350,7 @@ impl Session {
     fn reset(&mut self) {
         self.reverse_path = None;
         self.recipients.clear();
+        self.dsn = DsnRequest::default();
         self.chunks = None;
     }
 
@@ -293,16 +366,26 @@ impl Session {
         }
     }
 
-    /// The next command line without its CRLF, if it is complete.
-    fn take_line(&mut self) -> Option<Vec<u8>> {
+    /// A command that leads nowhere: a few are fine.
+    fn count_idle(&mut self) -> bool {
+        self.idle_commands += 1;
+        let is_too_many = self.idle_commands > self.limits.idle_commands;
+        if is_too_many {
+            self.close(Reply::new(421, "4.7.0", "too many commands without a message; connect again"));
+        }
+        is_too_many
+    }
+
+    /// The next line with its end, if it is complete.
+    fn take_line(&mut self, longest: usize) -> Option<Vec<u8>> {
         let rest = &self.input[self.used..];
         match memchr::memchr(b'\n', rest) {
-            Some(end) if end < MAX_COMMAND_BYTES => {
+            Some(end) if end < longest => {
                 let line = rest[..=end].to_vec();
                 self.used += end + 1;
                 Some(line)
             }
-            None if rest.len() < MAX_COMMAND_BYTES => None,
+            None if rest.len() < longest => None,
             _ => {
                 self.close(Reply::new(500, "5.5.2", "the line is too long"));
                 None
@@ -310,33 +393,41 @@ impl Session {
         }
     }
 
+    /// A line without its end. RFC 5321, section 2.3.8: lines end in CRLF; a bare CR or LF is a client that may not be
+    /// understood alike, and closes the session.
+    fn content_of<'a>(&mut self, line: &'a [u8]) -> Option<&'a [u8]> {
+        let content = line.strip_suffix(b"\r\n").filter(|t| !t.contains(&b'\r') && !t.contains(&0));
+        if content.is_none() {
+            self.close(Reply::new(500, "5.5.2", "lines must end in CR LF"));
+        }
+        content
+    }
+
     fn command(&mut self, line: &[u8]) {
-        let text = &line[..line.len() - 1];
-        // RFC 5321, section 2.3.8: lines end in CRLF; a bare CR or LF is a client that may not be understood alike.
-        let Some(text) = text.strip_suffix(b"\r").filter(|t| !t.contains(&b'\r') && !t.contains(&0)) else {
-            return self.close(Reply::new(500, "5.5.2", "lines must end in CR LF"));
-        };
+        let Some(text) = self.content_of(line) else { return };
+        if self.offers_xclient && is_command(text, b"XCLIENT") {
+            return self.xclient(&text[b"XCLIENT".len()..]);
+        }
         match Request::parse(&mut line.iter()) {
             Ok(request) => self.request(request, text),
             // The octets of a chunk whose size is not understood would be run as commands.
-            Err(_) if text.get(..4).is_some_and(|word| word.eq_ignore_ascii_case(b"BDAT")) => {
+            Err(_) if text.trim_ascii_start().get(..4).is_some_and(|word| word.eq_ignore_ascii_case(b"BDAT")) => {
                 self.close(Reply::new(501, "5.5.4", "syntax: BDAT chunk-size [LAST]"));
             }
             Err(Error::UnknownCommand) => self.refuse(Reply::new(500, "5.5.1", "command unknown")),
             Err(Error::InvalidSenderAddress) => self.refuse(Reply::new(501, "5.1.7", "the reverse-path is no mailbox")),
             Err(Error::InvalidRecipientAddress) => self.refuse(Reply::new(501, "5.1.3", "the forward-path is no mailbox")),
             Err(Error::SyntaxError { syntax }) => self.refuse(Reply::new(501, "5.5.4", format!("syntax: {syntax}"))),
+            Err(Error::InvalidParameter { param: "ORCPT" }) => self.rcpt_of_another_kind(line),
             Err(Error::UnsupportedParameter { .. }) => self.refuse(Reply::new(555, "5.5.4", "parameter not supported")),
             Err(_) => self.refuse(Reply::new(501, "5.5.4", "parameter not understood")),
         }
     }
 
-    fn request(&mut self, request: Request<std::borrow::Cow<'_, str>>, line: &[u8]) {
-        if matches!(request, Request::Noop { .. } | Request::Rset | Request::Vrfy { .. } | Request::Help { .. }) {
-            self.idle_commands += 1;
-            if self.idle_commands > self.limits.idle_commands {
-                return self.close(Reply::new(421, "4.7.0", "too many commands without a message; connect again"));
-            }
+    fn request(&mut self, request: Request<Cow<'_, str>>, line: &[u8]) {
+        let is_idle = matches!(request, Request::Noop { .. } | Request::Rset | Request::Vrfy { .. } | Request::Help { .. });
+        if is_idle && self.count_idle() {
+            return;
         }
         match request {
             Request::Ehlo { host } => self.ehlo(&host),
@@ -346,8 +437,9 @@ impl Session {
                 let hostname = self.hostname.clone();
                 self.reply(Reply::new(250, "", hostname));
             }
-            Request::Mail { from } => self.mail(&from.address, from.size, from.flags),
-            Request::Rcpt { to } => self.rcpt(&to.address, line),
+            Request::Mail { from } => self.mail(&from),
+            Request::Rcpt { to } => self.rcpt(&to, None, line),
+            Request::Auth { mechanism, initial_response } => self.auth(mechanism, &initial_response),
             Request::Data => self.data(),
             Request::Bdat { chunk_size, is_last } => self.bdat(chunk_size, is_last),
             Request::Rset => {
@@ -384,124 +476,37 @@ impl Session {
             "8BITMIME".to_owned(),
             "SMTPUTF8".to_owned(),
             "CHUNKING".to_owned(),
+            "DSN".to_owned(),
         ];
         if self.offers_tls {
             lines.push("STARTTLS".to_owned());
+        }
+        if self.may_sign_in() {
+            lines.push(format!("AUTH {MECHANISMS}"));
+        }
+        if self.offers_xclient {
+            lines.push(xclient::OFFER.to_owned());
         }
         for line in lines {
             self.output.extend_from_slice(format!("250-{line}\r\n").as_bytes());
         }
         self.output.extend_from_slice(b"250 ENHANCEDSTATUSCODES\r\n");
     }
+}
 
-    fn mail(&mut self, address: &str, size: usize, flags: u64) {
-        if self.helo.is_none() {
-            return self.refuse(Reply::new(503, "5.5.1", "say EHLO first"));
-        }
-        if self.reverse_path.is_some() {
-            return self.refuse(Reply::new(503, "5.5.1", "a transaction is under way; send RSET to end it"));
-        }
-        if flags & MAIL_BODY_BINARYMIME != 0 {
-            return self.refuse(Reply::new(555, "5.5.4", "BINARYMIME is not offered"));
-        }
-        if size > self.limits.data.size_bytes && size != usize::MAX {
-            return self.refuse(Reply::new(552, "5.3.4", format!("the message is larger than {} octets", self.limits.data.size_bytes)));
-        }
-        if self.transactions >= self.limits.transactions {
-            return self.close(Reply::new(421, "4.7.0", "too many messages in one session; connect again"));
-        }
-        let reverse_path = match address {
-            "" => None,
-            address => match Mailbox::parse(address) {
-                Ok(mailbox) => Some(mailbox),
-                Err(error) => return self.refuse(Reply::new(501, "5.1.7", error.to_string())),
-            },
-        };
-        // RFC 6531, section 3.5: without SMTPUTF8 an address is ASCII.
-        if flags & MAIL_SMTPUTF8 == 0 && reverse_path.as_ref().is_some_and(|m| !m.is_ascii()) {
-            return self.refuse(Reply::new(550, "5.6.7", "use SMTPUTF8 for this address"));
-        }
-        self.transactions += 1;
-        self.reverse_path = Some(reverse_path);
-        self.reply(Reply::new(250, "2.1.0", "originator noted"));
-    }
-
-    fn rcpt(&mut self, address: &str, line: &[u8]) {
-        if self.reverse_path.is_none() {
-            return self.refuse(Reply::new(503, "5.5.1", "say MAIL first"));
-        }
-        if self.recipients.len() >= self.limits.recipients {
-            return self.reply(Reply::new(452, "4.5.3", "too many recipients; send the rest in another transaction"));
-        }
-        // RFC 5321, section 4.1.1.3: <Postmaster> without a domain is a recipient; the parser gives it as empty.
-        let bare_postmaster = address.is_empty() && line.to_ascii_lowercase().windows(12).any(|w| w == b"<postmaster>");
-        let address = if bare_postmaster { format!("postmaster@{}", self.hostname) } else { address.to_owned() };
-        match Mailbox::parse(&address) {
-            Ok(mailbox) => self.state = State::AwaitRecipient(mailbox),
-            Err(error) => self.refuse(Reply::new(501, "5.1.3", error.to_string())),
-        }
-    }
-
-    fn data(&mut self) {
-        if self.chunks.is_some() {
-            return self.refuse(Reply::new(503, "5.5.1", "BDAT was begun; go on with BDAT or send RSET"));
-        }
-        if self.reverse_path.is_none() {
-            return self.refuse(Reply::new(503, "5.5.1", "say MAIL first"));
-        }
-        if self.recipients.is_empty() {
-            return self.refuse(Reply::new(554, "5.5.1", "no valid recipients"));
-        }
-        self.reply(Reply::new(354, "", "end with CR LF . CR LF"));
-        self.state = State::Data(DataReader::new(self.limits.data));
-    }
-
-    fn bdat(&mut self, octets: usize, last: bool) {
-        // RFC 3030, section 2: a chunk is sent whatever we think of it, so a size beyond reason ends the session.
-        if octets > self.limits.data.size_bytes.saturating_mul(2) {
-            return self.close(Reply::new(552, "5.3.4", "the chunk is too large"));
-        }
-        let mut reader = self.chunks.take().unwrap_or_else(|| ChunkReader::new(self.limits.data));
-        reader.begin(octets);
-        self.state = State::Chunk { reader, last };
-    }
-
-    /// RFC 3030, section 2: each chunk is answered; without a transaction it is thrown away.
-    fn end_of_chunk(&mut self, reader: ChunkReader) {
-        if self.reverse_path.is_none() || self.recipients.is_empty() {
-            self.discard = true;
-            return self.reply(Reply::new(503, "5.5.1", "no transaction with a valid recipient"));
-        }
-        self.chunks = Some(reader);
-        self.reply(Reply::new(250, "2.0.0", "chunk received"));
-    }
-
-    fn end_of_data(&mut self, defect: Option<Defect>) {
-        let refusal = match defect {
-            // BDAT without a valid transaction: the octets were taken off the wire, now say so.
-            _ if self.reverse_path.is_none() || self.recipients.is_empty() => {
-                Reply::new(503, "5.5.1", "no transaction with a valid recipient")
-            }
-            None => {
-                self.state = State::AwaitMessage;
-                return;
-            }
-            Some(Defect::BareLineEnd) => Reply::new(550, "5.6.11", "the message has a bare CR or LF; lines end in CR LF"),
-            Some(Defect::Nul) => Reply::new(550, "5.6.0", "the message has a NUL octet"),
-            Some(Defect::LongLine) => {
-                Reply::new(550, "5.6.0", format!("the message has a line of more than {} octets", self.limits.data.line_bytes))
-            }
-            Some(Defect::TooLarge) => {
-                Reply::new(552, "5.3.4", format!("the message is larger than {} octets", self.limits.data.size_bytes))
-            }
-        };
-        self.reset();
-        self.discard = true;
-        self.state = State::Command;
-        self.reply(refusal);
-    }
+/// Whether a line begins with that word.
+fn is_command(text: &[u8], word: &[u8]) -> bool {
+    text.get(..word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(word)) && text.get(word.len()).is_none_or(u8::is_ascii_whitespace)
 }
 
 #[cfg(test)]
 #[path = "server_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "server_sign_in_tests.rs"]
+mod sign_in_tests;
+
+#[cfg(test)]
+#[path = "server_smuggling_tests.rs"]
+mod smuggling_tests;

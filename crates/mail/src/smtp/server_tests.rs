@@ -1,42 +1,67 @@
 use super::*;
 use proptest::prelude::*;
 
-/// Drives a session over scripted input: every recipient at `d.example` exists, every message is accepted.
-struct Driver {
-    session: Session,
-    wire: String,
-    messages: Vec<(Envelope, Vec<u8>)>,
+/// Drives a session over scripted input: every recipient at `d.example` exists, every message is accepted, and
+/// `ana` signs in with `secret`.
+pub(super) struct Driver {
+    pub(super) session: Session,
+    pub(super) wire: String,
+    pub(super) messages: Vec<(Envelope, Vec<u8>)>,
     body: Vec<u8>,
+    /// Octets that the driver had to keep, forgotten ones too.
+    pub(super) kept: usize,
     /// Recipients as a driver keeps them beside the session.
     told: Vec<String>,
-    closed: bool,
+    pub(super) credentials: Vec<Credentials>,
+    /// What is answered to `Step::Transaction`.
+    pub(super) transaction: Reply,
+    pub(super) closed: bool,
 }
 
 impl Driver {
-    fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self::of(Session::new("mx.d.example", limits, true))
+    }
+
+    pub(super) fn of(session: Session) -> Self {
         Self {
-            session: Session::new("mx.d.example", limits, true),
+            session,
             wire: String::new(),
             messages: vec![],
             body: vec![],
+            kept: 0,
             told: vec![],
+            credentials: vec![],
+            transaction: Reply::new(250, "2.1.0", "originator noted"),
             closed: false,
         }
     }
 
-    fn feed(&mut self, bytes: &[u8]) {
+    pub(super) fn feed(&mut self, bytes: &[u8]) {
         self.session.receive(bytes);
         loop {
             let step = self.session.step();
             self.wire.push_str(&String::from_utf8(self.session.take_output()).unwrap());
             match step {
                 Step::Read => return,
+                Step::Authenticate(credentials) => {
+                    self.session.answer_authentication(match (credentials.user.as_str(), credentials.password.as_str()) {
+                        ("ana", "secret") => Reply::new(235, "2.7.0", "welcome"),
+                        ("ana", "later") => Reply::new(454, "4.7.0", "try again later"),
+                        _ => Reply::new(535, "5.7.8", "user or password is wrong"),
+                    });
+                    self.credentials.push(credentials);
+                }
+                Step::Transaction => self.session.answer_transaction(self.transaction.clone()),
                 Step::Recipient(mailbox) if mailbox.domain().as_str() == "d.example" => {
                     self.told.push(mailbox.local_part().to_owned());
                     self.session.answer_recipient(Reply::new(250, "2.1.5", "ok"));
                 }
                 Step::Recipient(_) => self.session.answer_recipient(Reply::new(550, "5.1.1", "unknown")),
-                Step::Body(bytes) => self.body.extend(bytes),
+                Step::Body(bytes) => {
+                    self.kept += bytes.len();
+                    self.body.extend(bytes);
+                }
                 Step::Discard => {
                     self.body.clear();
                     self.told.clear();
@@ -54,12 +79,12 @@ impl Driver {
         }
     }
 
-    fn codes(&self) -> Vec<&str> {
+    pub(super) fn codes(&self) -> Vec<&str> {
         self.wire.lines().filter(|l| l.as_bytes().get(3) == Some(&b' ')).map(|l| &l[..3]).collect()
     }
 }
 
-fn run(input: &str) -> Driver {
+pub(super) fn run(input: &str) -> Driver {
     let mut driver = Driver::new(Limits::default());
     driver.feed(input.as_bytes());
     driver
@@ -121,6 +146,25 @@ fn an_abandoned_transaction_leaves_nothing_to_the_next() {
 }
 
 #[test]
+fn chunks_for_nobody_are_taken_off_the_wire_counted_and_not_kept() {
+    for begin in ["EHLO c\r\n", "EHLO c\r\nMAIL FROM:<a@x.example>\r\nRCPT TO:<b@other.example>\r\n"] {
+        for last in ["", " LAST"] {
+            let mut d = run(begin);
+            let before = d.codes().len();
+            for piece in [format!("BDAT 9{last}\r\nNO").as_bytes(), b"OP\r\n", b"x\r\nVRFY b\r\n"] {
+                d.feed(piece);
+            }
+            assert_eq!(d.codes()[before..], ["503", "252"], "{begin}{last}");
+            d.feed(format!("BDAT 3{last}\r\na\r\n").repeat(Limits::default().bad_commands).as_bytes());
+            assert!(d.closed && d.codes().last() == Some(&"421"), "{begin}{last}");
+            assert_eq!(d.kept, 0, "{begin}{last}");
+        }
+    }
+    let d = run("EHLO c\r\nMAIL FROM:<a@x.example>\r\nRCPT TO:<b@d.example>\r\nBDAT 3\r\na\r\nBDAT 0 LAST\r\n");
+    assert_eq!((d.kept, d.messages.len()), (3, 1));
+}
+
+#[test]
 fn bare_line_ends_close_or_refuse() {
     assert!(run("EHLO c\n").closed);
     assert!(run("EHLO c\rMAIL\r\n").closed);
@@ -153,6 +197,57 @@ fn postmaster_needs_no_domain() {
     d.session = Session::new("d.example", Limits::default(), false);
     d.feed(b"EHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<Postmaster>\r\nRCPT TO:<>\r\n");
     assert_eq!(d.codes(), ["220", "250", "250", "250", "501"]);
+}
+
+#[test]
+fn what_is_asked_of_reports_comes_with_the_accepted_recipients() {
+    let d = run(concat!(
+        "EHLO c\r\nMAIL FROM:<a@x.example> RET=HDRS ENVID=QQ314159+2B1 AUTH=<>\r\n",
+        "RCPT TO:<n@other.example> NOTIFY=DELAY\r\n",
+        "RCPT TO:<one@d.example> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;b+2Bc@x.example\r\n",
+        "RCPT TO:<two@d.example> NOTIFY=NEVER\r\n",
+        "RCPT TO:<three@d.example> ORCPT=utf-8;jos\\x{E9}@x.example NOTIFY=DELAY\r\n",
+        "RCPT TO:<four@d.example>\r\nDATA\r\na\r\n.\r\n",
+        "MAIL FROM:<>\r\nRCPT TO:<one@d.example>\r\nDATA\r\nb\r\n.\r\n"
+    ));
+    assert!(d.wire.contains("250-DSN\r\n"));
+    let dsn = &d.messages[0].0.dsn;
+    assert_eq!((dsn.envelope_id.as_deref(), dsn.ret_headers_only), (Some("QQ314159+1"), true));
+    assert_eq!(dsn.recipients.len(), d.messages[0].0.recipients.len());
+    let nothing = RecipientNotify::default();
+    let original = |text: &str| Some(text.to_owned());
+    let expected = [
+        RecipientNotify { success: true, failure: true, original_recipient: original("rfc822;b+c@x.example"), ..nothing.clone() },
+        RecipientNotify { never: true, ..nothing.clone() },
+        RecipientNotify { delay: true, original_recipient: original("utf-8;josé@x.example"), ..nothing.clone() },
+        nothing.clone(),
+    ];
+    assert_eq!(dsn.recipients, expected);
+    let next = DsnRequest { recipients: vec![nothing], ..DsnRequest::default() };
+    assert!(d.messages[1].0.dsn == next, "what was asked of one message counted for the next");
+}
+
+#[test]
+fn requests_that_contradict_themselves_are_refused() {
+    let long = format!("ENVID={}", "a".repeat(101));
+    for bad in ["RET=ALL", "RET=FULL RET=HDRS", "ENVID=", "ENVID=a+0D+0Ab", long.as_str()] {
+        assert_eq!(run(&format!("EHLO c\r\nMAIL FROM:<> {bad}\r\n")).codes()[2], "501", "{bad}");
+    }
+    let long = format!("ORCPT=rfc822;{}", "a".repeat(501));
+    for bad in ["NOTIFY=NEVER,SUCCESS", "NOTIFY=DELAY,NEVER", "NOTIFY=", "ORCPT=rfc822;a+0Ab", "ORCPT=b", long.as_str()] {
+        let d = run(&format!("EHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<one@d.example> {bad}\r\nDATA\r\n"));
+        assert_eq!(d.codes()[3..], ["501", "554"], "{bad}");
+    }
+}
+
+#[test]
+fn who_is_told_to_wait_has_no_transaction() {
+    let mut d = Driver::new(Limits::default());
+    d.transaction = Reply::new(450, "4.7.1", "too many messages in a minute; wait");
+    d.feed(b"EHLO c\r\nMAIL FROM:<a@x.example>\r\nRCPT TO:<b@d.example>\r\nDATA\r\n");
+    assert_eq!(d.codes(), ["220", "250", "450", "503", "503"]);
+    d.feed("MAIL FROM:<a@x.example>\r\n".repeat(200).as_bytes());
+    assert!(d.closed && d.codes().len() < 110, "asking again and again ends");
 }
 
 proptest! {

@@ -87,7 +87,7 @@ async fn read(ctx: &Context, file: &Path, arguments: &DecideArguments) -> anyhow
     }
     let verdict = if arguments.unaligned { Verdict::Fail } else { Verdict::Pass };
     let authentication = Authentication { spf: verdict, dkim: verdict, dmarc: verdict, aligned: !arguments.unaligned };
-    Ok(Received { reverse_path, recipients, octets: octets.into(), authentication })
+    Ok(Received::new(reverse_path, recipients, octets.into(), authentication))
 }
 
 fn reaches(role: Role) -> &'static str {

@@ -51,7 +51,7 @@ struct Found {
 pub(crate) async fn run(arguments: ReplayArguments) -> anyhow::Result<()> {
     let config = config::load(&arguments.config.config)?;
     let ctx = app::offline(&config).await?;
-    let tried = arguments.rules.as_deref().map(|path| app::rules(Some(path)).map(Arc::new)).transpose()?;
+    let tried = arguments.rules.as_deref().map(|path| app::rules(Some(path), "--rules").map(Arc::new)).transpose()?;
     let wanted = |m: &&Marketplace| arguments.marketplace.as_deref().is_none_or(|name| m.id.as_str() == name);
     let marketplaces: Vec<&Marketplace> = ctx.settings.marketplaces.iter().filter(wanted).collect();
     if marketplaces.is_empty() {

@@ -70,7 +70,7 @@ pub(crate) async fn run(arguments: DemoArguments) -> anyhow::Result<()> {
     let cast = Cast::new();
     let dns = serve_dns(zone.clone(), loopback).await?;
     let mailbox_server = serve_mailboxes(mailboxes.clone(), "mx.mailboxes.example", loopback).await?;
-    let dkim = config::Dkim { domain: DOMAIN.to_owned(), selector: "demo".to_owned(), key: data_dir.join("dkim.pem") };
+    let dkim = config::Dkim { domain: DOMAIN.to_owned(), selector: "demo".to_owned(), key: data_dir.join("dkim.pem"), retired: false };
     make_dkim_key(&dkim.key)?;
     publish(&zone, &cast, &dkim)?;
 
@@ -112,14 +112,20 @@ fn configuration(
             max_recipients: 100,
             sessions_per_client: 200,
             sessions: 1_000,
+            messages_per_minute: 100_000,
+            submission: Vec::new(),
+            submissions: Vec::new(),
+            proxy_protocol: false,
+            trusted_relay: Vec::new(),
         },
         tls: None,
         dkim: vec![dkim],
         web: config::Web { listen: arguments.web, public_url: format!("http://{}", arguments.web) },
         delivery: config::Delivery { route: format!("smtp://{mailboxes}"), ..config::Delivery::default() },
-        dns: config::Dns { servers: vec![dns] },
+        dns: config::Dns { servers: vec![dns], ..config::Dns::default() },
         alias: config::Alias::default(),
         texts: config::Texts::default(),
+        carrier: Vec::new(),
         marketplace: vec![config::Marketplace {
             id: MARKETPLACE.to_owned(),
             name: Some("Plaza".to_owned()),
