@@ -213,6 +213,8 @@ fn words_of(status: &str) -> &'static str {
     let mut numbers = status.split('.').skip(1);
     match (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default()) {
         ("1", "2" | "10") | ("4", "4") => "status_no_host",
+        // A refusal that says no more than that.
+        ("1", "0") => "status_other",
         ("1", _) => "status_bad_mailbox",
         ("2", "2") => "status_mailbox_full",
         ("2", "1") => "status_disabled",
@@ -372,6 +374,7 @@ mod tests {
             ("5.3.4", "status_too_large"),
             ("4.4.1", "status_not_reachable"),
             ("5.4.1", "status_other"),
+            ("5.1.0", "status_other"),
             ("5.7.1", "status_policy"),
             ("5.0.0", "status_other"),
             ("", "status_other"),

@@ -64,7 +64,7 @@ pub use probe::{Probe, probe_addresses};
 pub use put_buyer::{BuyerInput, put_buyer};
 pub use put_order::{ItemInput, OrderInput, PairAliases, put_order};
 pub use put_seller::{SellerInput, put_seller};
-pub use queue::{QueueItem, Retry, list_queue, retry_all, retry_delivery};
+pub use queue::{QueueItem, QueueOutcome, list_queue, retry_all, retry_delivery};
 pub use read_record::{MessageView, OpenedMessage, PairView, list_conversations, list_ledger, list_messages, list_pairs, open_message};
 pub use receive_message::{Receipt, Received, Refusal, dry_run_mail, receive_message};
 pub use record_attempt::{Attempt, bring_deliveries_forward, give_up, lease_deliveries, postpone_delivery, record_attempt};

@@ -36,12 +36,12 @@ pub struct QueueItem {
     pub last_status: Option<String>,
 }
 
-/// What came of making a delivery due.
+/// What came of the operator's wish for a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retry {
-    /// It is due now.
-    Due,
-    /// A process is attempting it at this moment.
+pub enum QueueOutcome {
+    /// It was done.
+    Done,
+    /// A process holds it at this moment: it attempts it, or is about to.
     Held,
     /// No delivery of that message waits.
     NotWaiting,
@@ -113,17 +113,17 @@ fn is_held(delivery: &Delivery, now: Timestamp) -> bool {
 ///
 /// # Errors
 /// `StoreError` when the store does not take it.
-pub async fn retry_delivery(ctx: &Context, message: MessageId) -> Result<Retry, StoreError> {
+pub async fn retry_delivery(ctx: &Context, message: MessageId) -> Result<QueueOutcome, StoreError> {
     let found = ctx.store.find_message(message, &[]).await?.and_then(|sealed| sealed.delivery);
-    let Some(delivery) = found.filter(|d| !d.state.is_final()) else { return Ok(Retry::NotWaiting) };
+    let Some(delivery) = found.filter(|d| !d.state.is_final()) else { return Ok(QueueOutcome::NotWaiting) };
     let now = ctx.clock.now();
     if is_held(&delivery, now) {
-        return Ok(Retry::Held);
+        return Ok(QueueOutcome::Held);
     }
     match ctx.store.commit(due_now(&[delivery], now)).await {
-        Ok(_) => Ok(Retry::Due),
+        Ok(_) => Ok(QueueOutcome::Done),
         // Somebody leased it since it was read.
-        Err(CommitError::Conflict) => Ok(Retry::Held),
+        Err(CommitError::Conflict) => Ok(QueueOutcome::Held),
         Err(CommitError::Store(error)) => Err(error),
     }
 }
@@ -149,9 +149,9 @@ pub async fn retry_all(ctx: &Context) -> Result<(usize, usize), StoreError> {
                 Err(CommitError::Conflict) => {
                     for delivery in batch {
                         match retry_delivery(ctx, delivery.message).await? {
-                            Retry::Due => due += 1,
-                            Retry::Held => held += 1,
-                            Retry::NotWaiting => {}
+                            QueueOutcome::Done => due += 1,
+                            QueueOutcome::Held => held += 1,
+                            QueueOutcome::NotWaiting => {}
                         }
                     }
                 }

@@ -11,6 +11,7 @@ use crate::bodies::{self, Envelope};
 use crate::bounce::{self, Against};
 use crate::context::{Context, LEASE, ReadyDelivery, TRIES};
 use crate::metrics::Metrics;
+use crate::queue::QueueOutcome;
 
 /// A message that is not delivered after this long is late (RFC 5321, section 4.5.4.1).
 const LATE: Duration = Duration::from_secs(4 * 3600);
@@ -149,20 +150,22 @@ pub async fn postpone_delivery(ctx: &Context, ready: &ReadyDelivery, wait: Durat
     }
 }
 
-/// Gives a delivery up that is not over; the writer is told as of a failure. Gives whether there was one. One that is being
-/// attempted at this moment is left alone: it may arrive.
+/// Gives a delivery up that is not over; the writer is told as of a failure. One that is being attempted at this moment is
+/// left alone: it may arrive.
 ///
 /// # Errors
 /// `StoreError` when the store does not take it.
-pub async fn give_up(ctx: &Context, message: MessageId) -> Result<bool, StoreError> {
+pub async fn give_up(ctx: &Context, message: MessageId) -> Result<QueueOutcome, StoreError> {
     /// RFC 3463: other or undefined mail system status; nothing that speaks against the address.
     const STATUS: &str = "5.3.0";
     for _ in 0..TRIES {
-        let Some(sealed) = ctx.store.find_message(message, &bounce::BODIES).await? else { return Ok(false) };
-        let Some(delivery) = sealed.delivery.as_ref().filter(|d| !d.state.is_final()) else { return Ok(false) };
+        let Some(sealed) = ctx.store.find_message(message, &bounce::BODIES).await? else { return Ok(QueueOutcome::NotWaiting) };
+        let Some(delivery) = sealed.delivery.as_ref().filter(|d| !d.state.is_final()) else {
+            return Ok(QueueOutcome::NotWaiting);
+        };
         let now = ctx.clock.now();
         if delivery.lease.is_some_and(|lease| lease.until_at > now) {
-            return Ok(false);
+            return Ok(QueueOutcome::Held);
         }
         let mut changes = Changes::default();
         // Whoever leased it meanwhile goes first.
@@ -181,7 +184,7 @@ pub async fn give_up(ctx: &Context, message: MessageId) -> Result<bool, StoreErr
         bounce::given_up(ctx, &mut changes, &sealed, STATUS, Against::Nobody).await?;
         changes.deliveries.iter_mut().for_each(|d| d.lease = None);
         match ctx.store.commit(changes).await {
-            Ok(_) => return Ok(true),
+            Ok(_) => return Ok(QueueOutcome::Done),
             Err(CommitError::Conflict) => {}
             Err(CommitError::Store(error)) => return Err(error),
         }

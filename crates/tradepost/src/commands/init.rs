@@ -183,10 +183,11 @@ listen = [\"0.0.0.0:25\"]
 # submissions = [\"0.0.0.0:465\"]
 hostname = {hostname}
 
-# The certificate of that name: files that are read again when they change, or an authority by ACME.
+# The certificate of that name, one of two. Files that are read again when they change:
 # [tls]
 # certificate = \"fullchain.pem\"
 # key = \"privkey.pem\"
+# Or an authority by ACME, which asks on port 80:
 # [tls.acme]
 # contact = {contact}
 # listen = \"0.0.0.0:80\"

@@ -8,7 +8,7 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Subcommand, ValueEnum};
 use domain::delivery::DeliveryState;
 use domain::{Clock, MessageId, Timestamp};
-use operations::{Context, QueueItem, Retry, give_up, list_queue, retry_all, retry_delivery};
+use operations::{Context, QueueItem, QueueOutcome, give_up, list_queue, retry_all, retry_delivery};
 use serde_json::{Value, json};
 
 use crate::commands::{ConfigArgument, Usage};
@@ -187,9 +187,9 @@ async fn retry(ctx: &Context, ids: &[MessageId], json: bool) -> anyhow::Result<(
     let mut told = Vec::new();
     for id in ids {
         told.push(match retry_delivery(ctx, *id).await? {
-            Retry::Due => (*id, true, "due now"),
-            Retry::Held => (*id, true, "under way already"),
-            Retry::NotWaiting => (*id, false, "does not wait"),
+            QueueOutcome::Done => (*id, true, "due now"),
+            QueueOutcome::Held => (*id, true, "under way already"),
+            QueueOutcome::NotWaiting => (*id, false, "does not wait"),
         });
     }
     tell(&told, json)
@@ -198,7 +198,11 @@ async fn retry(ctx: &Context, ids: &[MessageId], json: bool) -> anyhow::Result<(
 async fn give_up_all(ctx: &Context, ids: &[MessageId], json: bool) -> anyhow::Result<()> {
     let mut told = Vec::new();
     for id in ids {
-        told.push(if give_up(ctx, *id).await? { (*id, true, "given up") } else { (*id, false, "does not wait") });
+        told.push(match give_up(ctx, *id).await? {
+            QueueOutcome::Done => (*id, true, "given up"),
+            QueueOutcome::Held => (*id, false, "under way; try again in a while, or stop the service first"),
+            QueueOutcome::NotWaiting => (*id, false, "does not wait"),
+        });
     }
     tell(&told, json)
 }
