@@ -221,6 +221,8 @@ fn words_of(status: &str) -> &'static str {
         ("3" | "2", "4" | "3") => "status_too_large",
         // Of a permanent one nobody waited for days.
         ("4", _) if status.starts_with('4') => "status_not_reachable",
+        // Of our own: dropped from the queue, or our way out was closed.
+        ("3", "0") => "status_given_up",
         ("7", _) => "status_policy",
         _ => "status_other",
     }
@@ -375,6 +377,7 @@ mod tests {
             ("4.4.1", "status_not_reachable"),
             ("5.4.1", "status_other"),
             ("5.1.0", "status_other"),
+            ("4.3.0", "status_given_up"),
             ("5.7.1", "status_policy"),
             ("5.0.0", "status_other"),
             ("", "status_other"),
