@@ -20,7 +20,7 @@ use anyhow::{Context as _, anyhow, bail};
 use domain::{Clock, Random, Timestamp};
 use instant_acme::{
     Account, AccountBuilder, AccountCredentials, AuthorizationStatus, ChallengeType, Error, Identifier, NewAccount, NewOrder, Order,
-    OrderStatus, RetryPolicy,
+    OrderStatus, Problem, RetryPolicy,
 };
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -224,7 +224,12 @@ impl Renewal {
             }
             let mut challenge = authorization.challenge(ChallengeType::Http01).context("the authority offers no HTTP-01 challenge")?;
             self.answers.put(&challenge.token, challenge.key_authorization().as_str());
-            challenge.set_ready().await.context("the challenge was not taken")?;
+            match challenge.set_ready().await {
+                Ok(()) => {}
+                // A quick authority has looked before it answers.
+                Err(Error::Api(problem)) => return Err(not_seen(&problem)),
+                Err(error) => return Err(error).context("the challenge was not taken"),
+            }
         }
         match order.poll_ready(&POLL).await {
             Ok(OrderStatus::Ready) => Ok(()),
@@ -267,10 +272,14 @@ async fn why_not(order: &mut Order) -> anyhow::Error {
         if let Ok(state) = authorization.refresh().await
             && let Some(problem) = state.challenges.iter().find_map(|challenge| challenge.error.as_ref())
         {
-            return anyhow!("the authority could not see that the name is ours: {problem}");
+            return not_seen(problem);
         }
     }
     anyhow!("the authority gave no reason")
+}
+
+fn not_seen(problem: &Problem) -> anyhow::Error {
+    anyhow!("the authority could not see that the name is ours: {problem}")
 }
 
 /// What a failure says, without addresses: an authority that dislikes the contact repeats it (privacy P19).
