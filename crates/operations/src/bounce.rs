@@ -13,7 +13,7 @@ use store::{BodyKind, Changes, CounterAdd, Entity, FactsQuery, Guard, NewEntry, 
 use crate::bodies::{self, Envelope, Wishes};
 use crate::context::{Context, Marketplace, ReadyDelivery};
 use crate::dates;
-use crate::notices::{OwnMessage, hash_and_size, queue_own};
+use crate::notices::{OwnMessage, entry, queue_own};
 
 /// Bodies that a notification is made of.
 pub(crate) const BODIES: [BodyKind; 2] = [BodyKind::View, BodyKind::Outgoing];
@@ -177,18 +177,7 @@ async fn notify(
         ..OwnMessage::of_marketplace(ctx, marketplace, locale, (id, (message.pair, message.seller)), to)
     };
     let ready = queue_own(ctx, changes, own, now).await?;
-    changes.entries.push(NewEntry::new(
-        (message.pair, message.seller),
-        Some(id),
-        "notice.queued",
-        now,
-        ctx.salt(),
-        [
-            ("about", Some(message.id.to_string().into())),
-            ("cause", Some(cause_of(action).into())),
-            ("outgoing", Some(hash_and_size(&ready.content))),
-        ],
-    ));
+    changes.entries.push(entry(ctx, (message.pair, message.seller), (Some(message.id), cause_of(action)), &ready));
     Ok(Some(ready))
 }
 
@@ -297,7 +286,8 @@ async fn count_failure(
     }
 }
 
-fn is_given_up(facts: &PairFacts, reader: Role) -> bool {
+/// Whether a party's address is written to no more (H6).
+pub(crate) fn is_given_up(facts: &PairFacts, reader: Role) -> bool {
     match reader {
         Role::Buyer => facts.buyer.undeliverable_at.is_some(),
         Role::Seller => facts.seller.undeliverable_at.is_some(),
@@ -346,8 +336,7 @@ async fn tell_seller(
         ..OwnMessage::of_marketplace(ctx, marketplace, locale, (id, chain), seller.email.clone())
     };
     let ready = queue_own(ctx, changes, own, now).await?;
-    let fields = [("cause", Some("notice_undeliverable_seller".into())), ("outgoing", Some(hash_and_size(&ready.content)))];
-    changes.entries.push(NewEntry::new(chain, Some(id), "notice.queued", now, ctx.salt(), fields));
+    changes.entries.push(entry(ctx, chain, (None, "notice_undeliverable_seller"), &ready));
     Ok(Some(ready))
 }
 

@@ -51,22 +51,7 @@ pub async fn mark_message(ctx: &Context, id: MessageId, by: Role, input: MarkInp
         let now = ctx.clock.now();
         let mark = Mark { message: id, kind: input.kind(), by, at: now, reason };
         let mut changes = Changes::default();
-        // Two at once: the second finds the first's mark.
-        let key = format!("mark/{}/{id}", mark.kind.as_str());
-        changes.counters.push(CounterAdd { pair: message.pair, key, amount: 1, below: Some(1) });
-        changes.settled.extend(settle(ctx, &message, by).await?);
-        changes.entries.push(NewEntry::new(
-            (message.pair, message.seller),
-            Some(id),
-            match mark.kind {
-                MarkKind::NoResponse => "message.no_response",
-                MarkKind::Reported => "message.reported",
-            },
-            now,
-            ctx.salt(),
-            [("by", Some(by.as_str().into())), ("reason", mark.reason.as_deref().map(Into::into))],
-        ));
-        changes.marks.push(mark.clone());
+        set_mark(ctx, &mut changes, &message, mark.clone()).await?;
         match ctx.store.commit(changes).await {
             Ok(_) => return Ok(mark),
             Err(CommitError::Conflict) => {}
@@ -74,6 +59,31 @@ pub async fn mark_message(ctx: &Context, id: MessageId, by: Role, input: MarkInp
         }
     }
     Err(OperationError::Busy)
+}
+
+/// Adds a mark with all that follows from it to a commit. Two at once: the second conflicts, and finds the first's.
+pub(crate) async fn set_mark(
+    ctx: &Context,
+    changes: &mut Changes,
+    message: &domain::message::Message,
+    mark: Mark,
+) -> Result<(), StoreError> {
+    let key = format!("mark/{}/{}", mark.kind.as_str(), message.id);
+    changes.counters.push(CounterAdd { pair: message.pair, key, amount: 1, below: Some(1) });
+    changes.settled.extend(settle(ctx, message, mark.by).await?);
+    changes.entries.push(NewEntry::new(
+        (message.pair, message.seller),
+        Some(message.id),
+        match mark.kind {
+            MarkKind::NoResponse => "message.no_response",
+            MarkKind::Reported => "message.reported",
+        },
+        mark.at,
+        ctx.salt(),
+        [("by", Some(mark.by.as_str().into())), ("reason", mark.reason.as_deref().map(Into::into))],
+    ));
+    changes.marks.push(mark);
+    Ok(())
 }
 
 async fn check_reason(ctx: &Context, message: &domain::message::Message, reason: &str) -> Result<String, OperationError> {
@@ -87,7 +97,7 @@ async fn check_reason(ctx: &Context, message: &domain::message::Message, reason:
 }
 
 /// If nothing else of the buyer is open in the conversation, it needs no response any more.
-pub(crate) async fn settle(ctx: &Context, message: &domain::message::Message, by: Role) -> Result<Option<Settle>, StoreError> {
+async fn settle(ctx: &Context, message: &domain::message::Message, by: Role) -> Result<Option<Settle>, StoreError> {
     let (Role::Seller, Some(conversation)) = (by, message.conversation) else { return Ok(None) };
     let Some(conversation) = ctx.store.find_conversation(conversation).await?.filter(|c| c.response_needed) else { return Ok(None) };
     let Some(buyer_wrote_at) = conversation.last_buyer_message_at else { return Ok(None) };

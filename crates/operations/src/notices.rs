@@ -112,19 +112,24 @@ async fn compose_notice(
         ..OwnMessage::of_marketplace(ctx, n.marketplace, n.locale, (id, (n.pair, n.seller)), n.to.clone())
     };
     let ready = queue_own(ctx, changes, own, now).await?;
-    changes.entries.push(NewEntry::new(
-        (n.pair, n.seller),
-        Some(id),
+    changes.entries.push(entry(ctx, (n.pair, n.seller), (Some(n.about), n.told.code), &ready));
+    Ok(ready)
+}
+
+/// The entry of a notice that was queued: about which message, and why.
+pub(crate) fn entry(ctx: &Context, chain: (PairId, SellerId), (about, cause): (Option<Id>, &str), ready: &ReadyDelivery) -> NewEntry {
+    NewEntry::new(
+        chain,
+        Some(ready.id()),
         "notice.queued",
-        now,
+        ready.delivery.queued_at,
         ctx.salt(),
         [
-            ("about", Some(n.about.to_string().into())),
-            ("cause", Some(n.told.code.into())),
+            ("about", about.map(|id| id.to_string().into())),
+            ("cause", Some(cause.into())),
             ("outgoing", Some(hash_and_size(&ready.content))),
         ],
-    ));
-    Ok(ready)
+    )
 }
 
 /// A message of ours to a party: a notice to a writer, or a shipping notice.

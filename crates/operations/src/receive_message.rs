@@ -378,7 +378,8 @@ async fn to_alias(
     record(ctx, &incoming, weighed, arrival, now, batch).await.map(drop)
 }
 
-fn incoming<'a>(
+/// The value that every door makes, of a mail to one alias.
+pub(crate) fn incoming<'a>(
     received: &'a Received,
     reading: &'a Reading,
     marketplace: &'a Marketplace,

@@ -4,19 +4,17 @@
 //! that only the recipient was given. It is never passed on; an automatic reply is read, scrubbed and composed anew
 //! like any other message, at most once in a conversation and week.
 
-use std::sync::Arc;
-
 use domain::delivery::DeliveryState;
 use domain::message::{Author, Mark, MarkKind, Message};
-use domain::policy::{Channel, Outcome};
+use domain::policy::Outcome;
 use domain::{MessageId as Id, PairId, SellerId};
 use mail::report::{Action, RecipientStatus, Report, ReportKind};
 use store::{AliasTarget, CounterAdd, DeliveryUpdate, Guard, NewEntry, PairFacts, SealedMessage, StoreError};
 
 use crate::bounce::{self, Against};
 use crate::context::{Context, Marketplace};
-use crate::mark_message::settle;
-use crate::receive_message::{Reading, Received};
+use crate::mark_message::set_mark;
+use crate::receive_message::{Reading, Received, incoming};
 use crate::record::{Arrival, Batch, record};
 use crate::verp;
 use crate::weigh::{Incoming, Sender, weigh};
@@ -72,7 +70,6 @@ pub(crate) async fn to_report(
         return note(ctx, chain, None, false, batch).await;
     };
     let chain = (sealed.message.pair, sealed.message.seller);
-    let kind = reading.report.as_ref().map(|report| report.kind);
     // A reverse-path of another marketplace is none that we gave.
     let is_its_own = match ctx.store.find_pair(sealed.message.pair).await? {
         Some(pair) => pair.marketplace == about.marketplace.id,
@@ -81,23 +78,25 @@ pub(crate) async fn to_report(
     if !about.verified || !is_its_own {
         return note(ctx, chain, Some(about.message), false, batch).await;
     }
-    batch.reports.push(word(kind, reading.report.as_ref()));
-    match (kind, &reading.report) {
-        (Some(ReportKind::Dsn), Some(report)) => dsn(ctx, report, &sealed, batch).await,
-        (Some(ReportKind::Complaint), report) => complaint(ctx, report.as_ref(), &sealed, batch).await,
-        (Some(ReportKind::AutoReply), _) => automatic_reply(ctx, received, reading, &about, &sealed.message, batch).await,
+    batch.reports.push(reading.report.as_ref().map_or("other", word));
+    match &reading.report {
+        Some(report) if report.kind == ReportKind::Dsn => dsn(ctx, report, &sealed, batch).await,
+        Some(report) if report.kind == ReportKind::Complaint => complaint(ctx, report, &sealed, batch).await,
+        Some(report) if report.kind == ReportKind::AutoReply => {
+            automatic_reply(ctx, received, reading, &about, &sealed.message, batch).await
+        }
         // What a person writes to a reverse-path reaches nobody: no client shows that address.
         _ => note(ctx, chain, Some(about.message), true, batch).await,
     }
 }
 
 /// The label of the metric.
-fn word(kind: Option<ReportKind>, report: Option<&Report>) -> &'static str {
-    match kind {
-        Some(ReportKind::Dsn) => report.and_then(decisive).map_or("other", |r| action_word(r.action)),
-        Some(ReportKind::Complaint) => "complaint",
-        Some(ReportKind::AutoReply) => "auto_reply",
-        Some(ReportKind::Disposition) | None => "other",
+fn word(report: &Report) -> &'static str {
+    match report.kind {
+        ReportKind::Dsn => decisive(report).map_or("other", |r| action_word(r.action)),
+        ReportKind::Complaint => "complaint",
+        ReportKind::AutoReply => "auto_reply",
+        ReportKind::Disposition => "other",
     }
 }
 
@@ -161,10 +160,10 @@ fn is_status(text: &str) -> bool {
 }
 
 /// The provider's "this is spam" button is the reader's report of the message (H6, F1).
-async fn complaint(ctx: &Context, report: Option<&Report>, sealed: &SealedMessage, batch: &mut Batch) -> Result<(), StoreError> {
+async fn complaint(ctx: &Context, report: &Report, sealed: &SealedMessage, batch: &mut Batch) -> Result<(), StoreError> {
     let message = &sealed.message;
     let chain = (message.pair, message.seller);
-    let is_abuse = report.and_then(|r| r.feedback_type.as_deref()).is_none_or(|t| matches!(t, "abuse" | "fraud" | "virus" | "other"));
+    let is_abuse = report.feedback_type.as_deref().is_none_or(|t| matches!(t, "abuse" | "fraud" | "virus" | "other"));
     let reader = match message.author {
         Author::Party(writer) => Some(writer.other()),
         _ => None,
@@ -175,20 +174,9 @@ async fn complaint(ctx: &Context, report: Option<&Report>, sealed: &SealedMessag
     if is_reported {
         return Ok(());
     }
-    let now = ctx.clock.now();
-    let key = format!("mark/{}/{}", MarkKind::Reported.as_str(), message.id);
-    batch.changes.counters.push(CounterAdd { pair: message.pair, key, amount: 1, below: Some(1) });
-    batch.changes.settled.extend(settle(ctx, message, by).await?);
-    batch.changes.marks.push(Mark { message: message.id, kind: MarkKind::Reported, by, at: now, reason: Some(COMPLAINT.to_owned()) });
-    batch.changes.entries.push(NewEntry::new(
-        chain,
-        Some(message.id),
-        "message.reported",
-        now,
-        ctx.salt(),
-        [("by", Some(by.as_str().into())), ("reason", Some(COMPLAINT.into()))],
-    ));
-    Ok(())
+    let reason = Some(COMPLAINT.to_owned());
+    let mark = Mark { message: message.id, kind: MarkKind::Reported, by, at: ctx.clock.now(), reason };
+    set_mark(ctx, &mut batch.changes, message, mark).await
 }
 
 /// A vacation note to a reverse-path of ours: to the writer, scrubbed, within the budget (C11).
@@ -204,23 +192,14 @@ async fn automatic_reply(
     let Author::Party(writer) = message.author else { return note(ctx, chain, Some(message.id), true, batch).await };
     received_entry(ctx, chain, message.id, "auto_reply", None, None, batch).await?;
     let references: Vec<mail::MessageId> = message.outgoing_id.clone().into_iter().collect();
+    let target = AliasTarget { pair: message.pair, reaches: writer };
     let incoming = Incoming {
-        marketplace: about.marketplace,
-        target: AliasTarget { pair: message.pair, reaches: writer },
-        tag: None,
-        channel: Channel::Mail,
         // The MAC says who was written to; a null reverse-path says nothing.
         sender: Sender::Party(writer.other()),
-        from: (&reading.display_name, reading.from.as_ref().ok()),
-        reason: "other",
-        order: None,
-        content: Arc::clone(&reading.content),
-        original: &received.octets,
-        message_id: reading.message_id.as_ref(),
         references: &references,
         other_recipients: 0,
         automatic: true,
-        hops: reading.hops + 1,
+        ..incoming(received, reading, about.marketplace, target, None)
     };
     let now = ctx.clock.now();
     let weighed = weigh(ctx, &incoming, now, &batch.changes.counters).await?;

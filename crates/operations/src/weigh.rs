@@ -14,6 +14,7 @@ use mail::mime::Content;
 use mail::{Mailbox, MessageId};
 use store::{AliasTarget, CounterAdd, FactsQuery, PairFacts, StoreError};
 
+use crate::bounce::is_given_up;
 use crate::carrier;
 use crate::context::{Context, Marketplace};
 use crate::files::{self, Files};
@@ -130,10 +131,7 @@ pub(crate) async fn weigh(ctx: &Context, m: &Incoming<'_>, now: Timestamp, pendi
         author,
         reaches: m.target.reaches,
         alias_state: pair.pair.state,
-        undeliverable: match m.target.reaches {
-            Role::Buyer => pair.buyer.undeliverable_at.is_some(),
-            Role::Seller => pair.seller.undeliverable_at.is_some(),
-        },
+        undeliverable: is_given_up(&pair, m.target.reaches),
         rung: joined.as_ref().and_then(|(_, rung)| *rung),
         buyer_waits: conversation.is_some_and(|c| c.response_needed),
         buyer_wrote_at: conversation.and_then(|c| c.last_buyer_message_at),
